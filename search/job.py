@@ -1,0 +1,102 @@
+"""A search job's life and progress, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from search.spec import JobSpec
+
+
+class JobState(StrEnum):
+    """queued → running ⇄ paused → succeeded | failed | cancelled (through cancelling)."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing more will happen to the job."""
+        return self in {JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job has come.
+
+    Attributes:
+        done: trials that count against the budget.
+        total: the budget.
+        hypervolume: of the front, a share of the box that the reference spans; see `search.pareto`.
+        elapsed_s: seconds spent running, over all attempts.
+        expected_s: seconds that the whole job is expected to take, or ``None`` before the first trial.
+    """
+
+    done: int = 0
+    total: int = 0
+    hypervolume: float = 0.0
+    elapsed_s: float = 0.0
+    expected_s: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "trials": {"done": self.done, "total": self.total},
+            "hypervolume": self.hypervolume,
+            "elapsed_s": self.elapsed_s,
+            "expected_s": self.expected_s,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A search request and its life.
+
+    Attributes:
+        id: opaque, unguessable, never reused.
+        spec: what was asked for.
+        state: where its life is.
+        reason: one line for a person: why it waits, failed, or ended before its budget.
+        attempt: how often a worker has claimed it.
+        progress: how far it has come.
+        reference: the uncompressed model in the target's runtime: ``{"metrics": …}``; empty until known.
+        created_at: UTC, as are all times.
+        started_at: first claim.
+        ended_at: when it became final.
+    """
+
+    id: str
+    spec: JobSpec
+    state: JobState
+    reason: str | None
+    attempt: int
+    progress: Progress
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    reference: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The form that HTTP and the CLI have."""
+        return {
+            "id": self.id,
+            "state": str(self.state),
+            "reason": self.reason,
+            "attempt": self.attempt,
+            "progress": self.progress.to_dict(),
+            "spec": self.spec.to_dict(),
+            "created_at": _iso(self.created_at),
+            "started_at": _iso(self.started_at),
+            "ended_at": _iso(self.ended_at),
+        }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,140 @@
+"""A trial: one policy, evaluated at one fidelity, as a value that storage, HTTP and files share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from spaces import Metrics, Point, Policy, metrics_to_dict
+
+
+class TrialState(StrEnum):
+    """Whether the evaluation of a trial worked; constraints do not matter here."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    GATED = "gated"  # could not have reached the front, or was evaluated before: costs no budget
+    INFEASIBLE = "infeasible"  # could not be deployed as the policy says
+    FAILED = "failed"  # the workload or a measurement failed
+    LOST = "lost"  # its worker died; the same number runs again
+
+    @property
+    def counts(self) -> bool:
+        """The trial uses up one of the budget."""
+        return self in {TrialState.COMPLETED, TrialState.INFEASIBLE, TrialState.FAILED}
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing more will happen to the trial."""
+        return self.counts or self is TrialState.GATED
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactRef:
+    """A deployable file in the artifact store.
+
+    Attributes:
+        digest: ``sha256:…`` of the file.
+        size_bytes: of the file.
+    """
+
+    digest: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an evaluation found.
+
+    Attributes:
+        state: completed, gated, infeasible or failed.
+        reason: one line for a person where the state is not completed.
+        metrics: by name; whatever was found before the evaluation ended.
+        executed_as: what each weight layer really runs as, by module path.
+        artifact: the deployable file, where there is one.
+        seconds: wall time of the evaluation.
+    """
+
+    state: TrialState
+    reason: str | None = None
+    metrics: Metrics = field(default_factory=dict)
+    executed_as: Mapping[str, str] = field(default_factory=dict)
+    artifact: ArtifactRef | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One asked policy and, once it has ended, what was found.
+
+    Attributes:
+        number: given once, in order of asking, from 0; never reused.
+        policy: what is evaluated.
+        point: its coordinates in the job's space.
+        origin: who proposed it: ``anchor`` or the sampler's name.
+        sampler_state: what the sampler must be told again when its study is rebuilt.
+        state: life of the trial.
+        reason: one line for a person where the state is not completed.
+        fidelity: share of the full recovery that it was given.
+        metrics: by name.
+        executed_as: what each weight layer really runs as.
+        artifact: the deployable file.
+        violates: how far each broken constraint was exceeded, in the metric's unit.
+        seconds: wall time of the evaluation.
+    """
+
+    number: int
+    policy: Policy
+    point: Point
+    origin: str
+    sampler_state: Mapping[str, Any] = field(default_factory=dict)
+    state: TrialState = TrialState.RUNNING
+    reason: str | None = None
+    fidelity: float = 1.0
+    metrics: Metrics = field(default_factory=dict)
+    executed_as: Mapping[str, str] = field(default_factory=dict)
+    artifact: ArtifactRef | None = None
+    violates: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def ended(self, outcome: Outcome, violates: Mapping[str, float]) -> Trial:
+        """The same trial with what its evaluation found."""
+        return replace(
+            self,
+            state=outcome.state,
+            reason=outcome.reason,
+            metrics=outcome.metrics,
+            executed_as=outcome.executed_as,
+            artifact=outcome.artifact,
+            violates=violates,
+            seconds=outcome.seconds,
+        )
+
+    def value(self, metric: str) -> float:
+        """A metric's value.
+
+        Raises:
+            KeyError: the trial has no such metric.
+        """
+        return self.metrics[metric].value
+
+    def to_dict(self) -> dict[str, Any]:
+        """The form that HTTP, ``front.json`` and the dashboard have, without what depends on other trials."""
+        artifact = self.artifact
+        return {
+            "trial": self.number,
+            "state": str(self.state),
+            "reason": self.reason,
+            "origin": self.origin,
+            "fidelity": self.fidelity,
+            "policy_digest": self.policy.digest,
+            "policy": self.policy.to_dict(),
+            "metrics": metrics_to_dict(self.metrics),
+            "executed_as": dict(self.executed_as),
+            "artifact": artifact and {"digest": artifact.digest, "size_bytes": artifact.size_bytes},
+            "violates": dict(self.violates),
+            "seconds": self.seconds,
+        }

@@ -1,0 +1,98 @@
+"""What a hardware target can run, as far as it bounds a search space. Says nothing about how fast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from spaces.policy import ActivationFormat, LayerPolicy, WeightFormat
+from spaces.reading import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A kind of low-precision arithmetic that the target executes for an operator.
+
+    Attributes:
+        op: operator of `LayerInfo.op`, or ``*`` for all.
+        weight_bits: bits of the weights.
+        activation_bits: bits of the activations.
+        mode: ``static``, ``dynamic`` or ``none`` (weight-only).
+        executed_as: the name under which an evaluator reports it, such as ``int8``.
+    """
+
+    op: str
+    weight_bits: int
+    activation_bits: int
+    mode: str
+    executed_as: str
+
+    def runs(self, op: str, weight: WeightFormat, activation: ActivationFormat) -> bool:
+        """The kernel executes this combination."""
+        same_bits = (self.weight_bits, self.activation_bits) == (weight.bits, activation.bits)
+        return self.op in {op, "*"} and same_bits and self.mode == activation.mode
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "op": self.op,
+            "weight_bits": self.weight_bits,
+            "activation_bits": self.activation_bits,
+            "mode": self.mode,
+            "executed_as": self.executed_as,
+        }
+
+    @classmethod
+    def from_dict(cls, document: Any, pointer: str = "") -> Kernel:
+        """Reads the JSON form."""
+        read = Reader(document, pointer)
+        kernel = cls(
+            read.text("op"),
+            read.whole("weight_bits", low=2, high=32),
+            read.whole("activation_bits", low=2, high=32),
+            read.text("mode", choices=("none", "dynamic", "static")),
+            read.text("executed_as"),
+        )
+        read.done()
+        return kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """The bounds that a target sets to a search.
+
+    Attributes:
+        kernels: low-precision kernels; 32-bit floating point always runs and is not listed.
+        channel_multiple: channels that remain after pruning are rounded up to a multiple of it.
+    """
+
+    kernels: tuple[Kernel, ...]
+    channel_multiple: int = 1
+
+    def kernel_for(self, op: str, weight: WeightFormat, activation: ActivationFormat) -> Kernel | None:
+        """The kernel that executes a combination, or ``None``."""
+        return next((kernel for kernel in self.kernels if kernel.runs(op, weight, activation)), None)
+
+    def executed_as(self, op: str, layer: LayerPolicy) -> str | None:
+        """What a layer must be executed as for its policy to be honoured.
+
+        Returns:
+            ``float32`` for a layer that is not quantized, a kernel's name, or ``None`` where the target has no
+            kernel for what the policy asks.
+        """
+        if not layer.is_quantized:
+            return "float32"
+        weight = layer.weight or WeightFormat(32)
+        activation = layer.activation or ActivationFormat(32)
+        kernel = self.kernel_for(op, weight, activation)
+        return None if kernel is None else kernel.executed_as
+
+    def describe(self) -> str:
+        """The kernels in words, for error messages."""
+        if not self.kernels:
+            return "32-bit floating point only"
+        return ", ".join(
+            f"{kernel.weight_bits}-bit weights with {kernel.activation_bits}-bit {kernel.mode} activations"
+            f" ({'any operator' if kernel.op == '*' else kernel.op})"
+            for kernel in self.kernels
+        )

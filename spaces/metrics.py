@@ -1,0 +1,106 @@
+"""The metrics' names, units and directions, and the value that carries its uncertainty and its origin."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Literal
+
+from spaces.errors import InvalidValue
+from spaces.reading import Reader
+
+Direction = Literal["maximize", "minimize"]
+
+
+class Method(StrEnum):
+    """How a number came about; a front never mixes them."""
+
+    MEASURED = "measured"
+    MODELLED = "modelled"
+    SIMULATED = "simulated"
+
+
+UNITS: Final[dict[str, str]] = {
+    "accuracy": "fraction",
+    "accuracy_drop": "fraction",
+    "latency_ms": "ms",
+    "size_bytes": "byte",
+    "macs": "mac",
+    "peak_memory_bytes": "byte",
+    "energy_mj": "mJ",
+}
+"""Every metric that an objective or a constraint may name, with its unit."""
+
+OBJECTIVES: Final = ("accuracy", "latency_ms", "size_bytes", "macs")
+"""The metrics that the evaluators of this version produce and a job may optimise."""
+
+
+def direction(metric: str) -> Direction:
+    """``maximize`` for accuracy, ``minimize`` for the rest."""
+    return "maximize" if metric == "accuracy" else "minimize"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One number with what is known about it.
+
+    Attributes:
+        value: finite.
+        unit: of `UNITS`.
+        method: how it came about.
+        low: lower end of the 95 % interval, or ``None`` for an exact number.
+        high: upper end.
+        split: the data split that it was computed on, or ``None``.
+        speedup: reference latency over this latency, same runtime; latency only.
+        ratio: reference over this; sizes and counts only.
+        contended: the machine was busy while measuring; latency only.
+    """
+
+    value: float
+    unit: str
+    method: Method = Method.MEASURED
+    low: float | None = None
+    high: float | None = None
+    split: str | None = None
+    speedup: float | None = None
+    ratio: float | None = None
+    contended: bool | None = None
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value):
+            raise InvalidValue.at("/value", f"must be finite, not {self.value!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, without what is not known."""
+        optional = ("low", "high", "split", "speedup", "ratio", "contended")
+        known = {name: getattr(self, name) for name in optional if getattr(self, name) is not None}
+        return {"value": self.value, "unit": self.unit, "method": str(self.method)} | known
+
+    @classmethod
+    def from_dict(cls, document: Any, pointer: str = "") -> Metric:
+        """Reads the JSON form."""
+        read = Reader(document, pointer)
+        value, unit = read.required("value"), read.text("unit")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise read.fail("value", f"must be a number, not {value!r}")
+        method = Method(read.text("method", "measured", tuple(Method)))
+        names = ("low", "high", "split", "speedup", "ratio", "contended")
+        metric = cls(value, unit, method, **{name: read.raw(name) for name in names})
+        read.done()
+        return metric
+
+
+Metrics = dict[str, Metric]
+"""Metrics by name."""
+
+
+def metrics_to_dict(metrics: Metrics) -> dict[str, Any]:
+    """The JSON form of named metrics."""
+    return {name: metric.to_dict() for name, metric in metrics.items()}
+
+
+def metrics_from_dict(document: Any, pointer: str = "") -> Metrics:
+    """Reads named metrics."""
+    read = Reader({"metrics": document}, pointer)
+    return read.mapping("metrics", Metric.from_dict)
