@@ -1,0 +1,49 @@
+# Each target sets up what it needs; nothing but Python 3.11+ must be there before.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+NODE   := service/dashboard
+
+.PHONY: setup demo test check serve bench dashboard clean
+.DEFAULT_GOAL := setup
+
+setup: $(VENV)/.installed service/static/index.html  ## the virtual environment and the dashboard
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	@echo "installing dependencies (about two minutes) ..."
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(NODE)/node_modules/.installed: $(NODE)/package.json $(NODE)/package-lock.json $(VENV)/.installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --prefix $(NODE) --no-audit --no-fund --loglevel=error
+	@touch $@
+
+service/static/index.html: $(NODE)/node_modules/.installed $(shell find $(NODE)/src $(NODE)/index.html $(NODE)/*.ts $(NODE)/tsconfig.json -type f 2>/dev/null)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm run --prefix $(NODE) --silent build
+
+dashboard: service/static/index.html
+
+demo: setup  ## the main job: service, search, front, recipe, verification
+	$(BIN)/tauten demo
+
+test: setup check  ## every test, browser and PostgreSQL ones included
+	$(BIN)/python -m tests.browser
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed $(NODE)/node_modules/.installed  ## lint, types, import order
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm run --prefix $(NODE) --silent check
+
+serve: setup
+	$(BIN)/tauten serve
+
+bench: setup
+	$(BIN)/python -m benchmarks.search --quick
+
+clean:
+	rm -rf $(VENV) $(NODE)/node_modules service/static build *.egg-info

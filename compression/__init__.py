@@ -1,0 +1,38 @@
+"""How a policy is applied: students, pruning, quantization, distillation, artifacts."""
+
+from compression.artifact import Artifact, Deployment
+from compression.compress import Compressed, compress, deploy, shape_model
+from compression.distillation import recover, soft_loss
+from compression.export import OPSET, export_float, input_names, one_line
+from compression.graph import WEIGHT_OPS, layer_of, layer_of_node
+from compression.inventory import list_layers, take_inventory
+from compression.students import build_student
+from compression.tracing import evaluating
+from compression.workload import Batch, HasStudents, Split, Workload, main_output
+
+__all__ = [
+    "OPSET",
+    "WEIGHT_OPS",
+    "Artifact",
+    "Batch",
+    "Compressed",
+    "Deployment",
+    "HasStudents",
+    "Split",
+    "Workload",
+    "build_student",
+    "compress",
+    "deploy",
+    "evaluating",
+    "export_float",
+    "input_names",
+    "layer_of",
+    "layer_of_node",
+    "list_layers",
+    "main_output",
+    "one_line",
+    "recover",
+    "shape_model",
+    "soft_loss",
+    "take_inventory",
+]

@@ -1,0 +1,43 @@
+"""A directory of files that are dear to make, named by a digest of all that they are made from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+
+from spaces import digest_of
+
+
+def cache_root() -> Path:
+    """Where cached files live: ``$TAUTEN_CACHE``, else ``tauten`` in the user's cache directory."""
+    configured = os.environ.get("TAUTEN_CACHE")
+    if configured:
+        return Path(configured)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tauten"
+
+
+def cached(name: str, key: object, make: Callable[[Path], None]) -> Path:
+    """The file made from a key; made once, under a lock, written aside and renamed.
+
+    Args:
+        name: the file's name, with its ending, for people who look into the directory.
+        key: a JSON document of everything that the content depends on.
+        make: writes the content to the path that it is given.
+    """
+    digest = digest_of(key).removeprefix("sha256:")[:16]
+    path = cache_root() / digest / name
+    if path.exists():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{name}.lock")):
+        if not path.exists():
+            aside = path.with_name(f".{os.getpid()}.{name}")
+            try:
+                make(aside)
+                aside.replace(path)
+            finally:
+                aside.unlink(missing_ok=True)
+    return path
