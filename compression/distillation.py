@@ -14,7 +14,7 @@ from compression.workload import Batch, Workload, main_output
 from spaces import CompressionError, Distill, Recovery, WorkloadError
 
 BATCH_SIZE = 64
-LEARNING_RATE = 2e-3
+LEARNING_RATE = 0.03
 GRADIENT_NORM = 5.0
 
 Report = Callable[[float], None]
@@ -32,7 +32,7 @@ def recover(
 ) -> None:
     """Trains a model in place and leaves it in eval mode.
 
-    AdamW under a one-cycle schedule with gradients clipped by norm; everything random follows the seed. Zero epochs
+    SGD with Nesterov momentum under a one-cycle schedule, gradients clipped by norm; everything random follows the seed. Zero epochs
     change nothing, to the bit.
 
     Args:
@@ -90,7 +90,8 @@ def _train(
     seed: int,
     report: Report,
 ) -> None:
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=1e-4)
+    # On digits-cnn, SGD at this rate leaves an unpruned model as good as it was; AdamW at 2e-3 costs it 2 points.
+    optimizer = torch.optim.SGD(model.parameters(), LEARNING_RATE, momentum=0.9, weight_decay=1e-4, nesterov=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps + 1)
     model.train()
     for step, (inputs, targets) in zip(range(steps), _endless(workload, seed), strict=False):

@@ -1,0 +1,7 @@
+"""What a policy scores: workloads, targets, accuracy, latency, size. Importing it loads neither torch nor a runtime."""
+
+from evaluators.children import Child
+from evaluators.gate import CEILING, Gate
+from evaluators.outcome import ArtifactRef, Outcome
+
+__all__ = ["CEILING", "ArtifactRef", "Child", "Gate", "Outcome"]

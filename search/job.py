@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from search.spec import JobSpec
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from search.spec import JobSpec
 
 
 class JobState(StrEnum):

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final
-
-from spaces import OBJECTIVES, Fault, InvalidSpec, Metrics, Reader, SpaceRequest, escape
+from typing import TYPE_CHECKING, Any, Final
 
 from search.samplers import SAMPLERS
+from spaces import OBJECTIVES, Fault, InvalidSpec, Metrics, Reader, SpaceRequest, escape, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 MAX_TRIALS: Final = 100_000
 DEFAULT_OBJECTIVES: Final = ("accuracy", "latency_ms", "size_bytes")
 DEFAULT_SAMPLER: Final = "tpe"
 CONSTRAINABLE: Final = (*OBJECTIVES, "accuracy_drop")
 RUNNERS: Final = ("local",)
+ROUNDING: Final = 1e-9
+MAX_SEED: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +28,19 @@ class Bound:
     low: float | None = None
     high: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.low is None and self.high is None:
+            raise InvalidSpec.at("", "needs 'min' or 'max'")
+        if self.low is not None and self.high is not None and not self.low <= self.high:
+            raise InvalidSpec.at("", f"no value lies between min {self.low:g} and max {self.high:g}")
+
     def excess(self, value: float) -> float:
-        """How far a value lies outside, 0 inside."""
+        """How far a value lies outside; 0 inside, and where rounding alone puts it outside."""
         below = 0.0 if self.low is None else self.low - value
         above = 0.0 if self.high is None else value - self.high
-        return max(below, above, 0.0)
+        excess = max(below, above, 0.0)
+        # 0.9967 - 0.9867 exceeds 0.01 by 9e-18: rounding of binary fractions breaks no constraint
+        return 0.0 if excess <= ROUNDING * max(abs(value), 1.0) else excess
 
     def to_dict(self) -> dict[str, float]:
         """The JSON form."""
@@ -39,13 +50,7 @@ class Bound:
     def from_dict(cls, document: Any, pointer: str = "") -> Bound:
         """Reads ``{"max": …}``, ``{"min": …}`` or both."""
         read = Reader(document, pointer, InvalidSpec)
-        low, high = read.number_or_none("min"), read.number_or_none("max")
-        read.done()
-        if low is None and high is None:
-            raise InvalidSpec.at(pointer, "needs 'min' or 'max'")
-        if low is not None and high is not None and low > high:
-            raise InvalidSpec.at(pointer, f"no value lies between min {low:g} and max {high:g}")
-        return cls(low, high)
+        return read.build(cls, read.number_or_none("min"), read.number_or_none("max"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,12 @@ class Budget:
     trials: int = 40
     wall_s: float | None = None
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.trials <= MAX_TRIALS:
+            raise InvalidSpec.at("/trials", f"must be from 1 to {MAX_TRIALS}, not {shown(self.trials)}")
+        if self.wall_s is not None and not self.wall_s >= 1:
+            raise InvalidSpec.at("/wall_s", f"must be at least 1, not {shown(self.wall_s)}")
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return {"trials": self.trials, "wall_s": self.wall_s}
@@ -68,10 +79,7 @@ class Budget:
     def from_dict(cls, document: Any, pointer: str = "") -> Budget:
         """Reads the JSON form."""
         read = Reader(document, pointer, InvalidSpec)
-        trials = read.whole("trials", 40, low=1, high=MAX_TRIALS)
-        wall = read.number_or_none("wall_s", low=1)
-        read.done()
-        return cls(trials, wall)
+        return read.build(cls, read.whole("trials", 40), read.number_or_none("wall_s"))
 
 
 @dataclass(frozen=True)
@@ -102,29 +110,38 @@ class JobSpec:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "constraints", MappingProxyType(dict(self.constraints)))
-        faults = [
-            Fault(f"/constraints/{escape(name)}", f"unknown metric; choose one of: {', '.join(CONSTRAINABLE)}")
-            for name in self.constraints
-            if name not in CONSTRAINABLE
-        ]
-        faults += [
-            Fault(f"/objectives/{index}", f"unknown metric {name!r}; choose among: {', '.join(OBJECTIVES)}")
-            for index, name in enumerate(self.objectives)
-            if name not in OBJECTIVES
-        ]
-        if not self.objectives or len(set(self.objectives)) != len(self.objectives):
-            faults.append(Fault("/objectives", "needs one metric or more, each once"))
+        faults = tuple(self._faults())
         if faults:
             raise InvalidSpec(faults)
+
+    def _faults(self) -> Iterator[Fault]:
+        """What is wrong, field by field."""
+        if not self.objectives:
+            yield Fault("/objectives", "is empty; name one metric or more")
+        for index, name in enumerate(self.objectives):
+            if name not in OBJECTIVES:
+                detail = f"{shown(name)} is not one of: {', '.join(OBJECTIVES)}"
+                yield Fault(f"/objectives/{index}", detail)
+            elif name in self.objectives[:index]:
+                yield Fault(f"/objectives/{index}", f"{name!r} stands there already; name each metric once")
+        for name in self.constraints:
+            if name not in CONSTRAINABLE:
+                detail = f"is no metric that can be bounded; choose one of: {', '.join(CONSTRAINABLE)}"
+                yield Fault(f"/constraints/{escape(name)}", detail)
+        if self.sampler not in SAMPLERS:
+            yield Fault("/sampler", f"{shown(self.sampler)} is not one of: {', '.join(SAMPLERS)}")
+        if self.runner not in RUNNERS:
+            yield Fault("/runner", f"{shown(self.runner)} is not one of: {', '.join(RUNNERS)}")
+        if not 0 <= self.seed <= MAX_SEED:
+            yield Fault("/seed", f"must be from 0 to {MAX_SEED}, not {shown(self.seed)}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return JobSpec.from_dict, (self.to_dict(),)
 
     def violations(self, metrics: Metrics) -> dict[str, float]:
         """How far each constraint is exceeded, by metric; met ones and unknown values are left out."""
-        found = {
-            name: bound.excess(metrics[name].value) for name, bound in self.constraints.items() if name in metrics
-        }
+        bounds = {name: bound for name, bound in self.constraints.items() if name in metrics}
+        found = {name: bound.excess(metrics[name].value) for name, bound in bounds.items()}
         return {name: excess for name, excess in found.items() if excess > 0}
 
     def to_dict(self) -> dict[str, Any]:
@@ -150,22 +167,15 @@ class JobSpec:
             InvalidSpace: the space is empty or contradicts itself.
         """
         read = Reader(document, "", InvalidSpec)
-        spec = {
-            "workload": read.text("workload"),
-            "target": read.text("target", "local-cpu"),
-            "objectives": read.items("objectives", _name, DEFAULT_OBJECTIVES),
-            "constraints": read.mapping("constraints", Bound.from_dict),
-            "space": SpaceRequest.from_dict(read.raw("space"), "/space"),
-            "sampler": read.text("sampler", DEFAULT_SAMPLER, SAMPLERS),
-            "budget": read.optional("budget", Budget.from_dict) or Budget(),
-            "runner": read.text("runner", "local", RUNNERS),
-            "seed": read.whole("seed", 0, high=2**31 - 1),
-        }
-        read.done()
-        return cls(**spec)
-
-
-def _name(item: Any, pointer: str) -> str:
-    if not isinstance(item, str):
-        raise InvalidSpec.at(pointer, f"must be the name of a metric, not {item!r}")
-    return item
+        return read.build(
+            cls,
+            workload=read.text("workload"),
+            target=read.text("target", "local-cpu"),
+            objectives=read.texts("objectives", DEFAULT_OBJECTIVES),
+            constraints=read.mapping("constraints", Bound.from_dict),
+            space=SpaceRequest.from_dict(read.raw("space"), "/space"),
+            sampler=read.text("sampler", DEFAULT_SAMPLER),
+            budget=read.optional("budget", Budget.from_dict) or Budget(),
+            runner=read.text("runner", "local"),
+            seed=read.whole("seed", 0),
+        )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from spaces import Metrics, Point, Policy, metrics_to_dict
+from evaluators import ArtifactRef, Outcome
+from spaces import Metric, Metrics, Point, Policy, metrics_to_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ArtifactRef", "Outcome", "Trial", "TrialState"]
 
 
 class TrialState(StrEnum):
@@ -30,40 +35,6 @@ class TrialState(StrEnum):
     def is_final(self) -> bool:
         """Nothing more will happen to the trial."""
         return self.counts or self is TrialState.GATED
-
-
-@dataclass(frozen=True, slots=True)
-class ArtifactRef:
-    """A deployable file in the artifact store.
-
-    Attributes:
-        digest: ``sha256:…`` of the file.
-        size_bytes: of the file.
-    """
-
-    digest: str
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What an evaluation found.
-
-    Attributes:
-        state: completed, gated, infeasible or failed.
-        reason: one line for a person where the state is not completed.
-        metrics: by name; whatever was found before the evaluation ended.
-        executed_as: what each weight layer really runs as, by module path.
-        artifact: the deployable file, where there is one.
-        seconds: wall time of the evaluation.
-    """
-
-    state: TrialState
-    reason: str | None = None
-    metrics: Metrics = field(default_factory=dict)
-    executed_as: Mapping[str, str] = field(default_factory=dict)
-    artifact: ArtifactRef | None = None
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +75,7 @@ class Trial:
         """The same trial with what its evaluation found."""
         return replace(
             self,
-            state=outcome.state,
+            state=TrialState(outcome.status),
             reason=outcome.reason,
             metrics=outcome.metrics,
             executed_as=outcome.executed_as,
@@ -112,6 +83,10 @@ class Trial:
             violates=violates,
             seconds=outcome.seconds,
         )
+
+    def remeasured(self, latency_ms: Metric, violates: Mapping[str, float]) -> Trial:
+        """The same trial with a latency that was measured together with others."""
+        return replace(self, metrics={**self.metrics, "latency_ms": latency_ms}, violates=violates)
 
     def value(self, metric: str) -> float:
         """A metric's value.

@@ -46,7 +46,7 @@ from spaces.policy import (
     WeightFormat,
     layer_pointer,
 )
-from spaces.reading import Reader, escape
+from spaces.reading import Reader, escape, shown
 from spaces.request import DEFAULT_STUDENTS, Bits, LayerRule, SpaceRequest
 from spaces.space import STUDENT_AXIS, Axis, Point, SearchSpace, StudentSpace
 
@@ -108,4 +108,5 @@ __all__ = [
     "layer_pointer",
     "metrics_from_dict",
     "metrics_to_dict",
+    "shown",
 ]

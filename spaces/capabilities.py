@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from spaces.policy import ActivationFormat, LayerPolicy, WeightFormat
+from spaces.errors import InvalidTarget
+from spaces.policy import FLOAT_BITS, ActivationFormat, LayerPolicy, WeightFormat, check_bits, check_mode
 from spaces.reading import Reader
 
 
@@ -27,6 +28,11 @@ class Kernel:
     mode: str
     executed_as: str
 
+    def __post_init__(self) -> None:
+        check_bits(self.weight_bits, "/weight_bits", InvalidTarget)
+        check_bits(self.activation_bits, "/activation_bits", InvalidTarget)
+        check_mode(self.mode, self.activation_bits, "/mode", InvalidTarget)
+
     def runs(self, op: str, weight: WeightFormat, activation: ActivationFormat) -> bool:
         """The kernel executes this combination."""
         same_bits = (self.weight_bits, self.activation_bits) == (weight.bits, activation.bits)
@@ -44,17 +50,16 @@ class Kernel:
 
     @classmethod
     def from_dict(cls, document: Any, pointer: str = "") -> Kernel:
-        """Reads the JSON form."""
-        read = Reader(document, pointer)
-        kernel = cls(
+        """Reads the JSON form; raises `InvalidTarget` with the pointer of the wrong field."""
+        read = Reader(document, pointer, InvalidTarget)
+        return read.build(
+            cls,
             read.text("op"),
-            read.whole("weight_bits", low=2, high=32),
-            read.whole("activation_bits", low=2, high=32),
-            read.text("mode", choices=("none", "dynamic", "static")),
+            read.whole("weight_bits"),
+            read.whole("activation_bits"),
+            read.text("mode"),
             read.text("executed_as"),
         )
-        read.done()
-        return kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +74,30 @@ class Capabilities:
     kernels: tuple[Kernel, ...]
     channel_multiple: int = 1
 
+    def __post_init__(self) -> None:
+        if self.channel_multiple < 1:
+            detail = f"must be at least 1, not {self.channel_multiple}"
+            raise InvalidTarget.at("/channel_multiple", detail)
+
     def kernel_for(self, op: str, weight: WeightFormat, activation: ActivationFormat) -> Kernel | None:
         """The kernel that executes a combination, or ``None``."""
         return next((kernel for kernel in self.kernels if kernel.runs(op, weight, activation)), None)
+
+    def runs_somewhere(self, weight: WeightFormat, activation: ActivationFormat) -> bool:
+        """Some operator has a kernel for a combination."""
+        return any(kernel.runs(kernel.op, weight, activation) for kernel in self.kernels)
 
     def executed_as(self, op: str, layer: LayerPolicy) -> str | None:
         """What a layer must be executed as for its policy to be honoured.
 
         Returns:
-            ``float32`` for a layer that is not quantized, a kernel's name, or ``None`` where the target has no
-            kernel for what the policy asks.
+            ``float32`` for a layer that is not quantized, a kernel's name, or ``None`` where the target has
+            no kernel for what the policy asks.
         """
         if not layer.is_quantized:
             return "float32"
-        weight = layer.weight or WeightFormat(32)
-        activation = layer.activation or ActivationFormat(32)
+        weight = layer.weight or WeightFormat(FLOAT_BITS)
+        activation = layer.activation or ActivationFormat(FLOAT_BITS)
         kernel = self.kernel_for(op, weight, activation)
         return None if kernel is None else kernel.executed_as
 

@@ -3,18 +3,18 @@
 ::
 
     TautenError
-    ├── InvalidValue            a field of a document is wrong: carries JSON pointers        (HTTP 422)
+    ├── InvalidValue            a field of a document is wrong: carries JSON pointers     (HTTP 422)
     │   ├── InvalidPolicy
     │   ├── InvalidSpace        empty, contradictory, or beyond what the target runs
     │   ├── InvalidSpec         a search job that cannot be run as written
     │   ├── InvalidTarget
     │   └── InvalidRecipe
-    ├── UnknownName             no workload, target, sampler, job … of that name             (HTTP 404 or 422)
-    ├── Conflict                the resource is in a state that forbids the call             (HTTP 409)
-    ├── WorkloadError           the user's model, data, loss or metric failed                (fails the trial or job)
-    ├── CompressionError        a policy cannot be applied to this model                     (trial infeasible)
-    ├── DeploymentError         the runtime refuses the artifact, or runs it otherwise       (trial infeasible)
-    ├── MeasurementError        a measurement failed or exceeded its limit                   (trial failed)
+    ├── UnknownName             no workload, target, sampler, job … of that name     (HTTP 404 or 422)
+    ├── Conflict                the resource is in a state that forbids the call     (HTTP 409)
+    ├── WorkloadError           the user's model, data, loss or metric failed        (trial or job failed)
+    ├── CompressionError        a policy cannot be applied to this model             (trial infeasible)
+    ├── DeploymentError         the runtime refuses the artifact, or alters it       (trial infeasible)
+    ├── MeasurementError        a measurement failed or exceeded its limit           (trial failed)
     ├── StorageError            the database or the artifact directory cannot serve
     │   └── LeaseLost           another worker owns the job now; nothing more may be written
     └── RemoteError             the service answered with a problem, or not at all
@@ -22,8 +22,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 
 class TautenError(Exception):
@@ -49,10 +52,17 @@ class InvalidValue(TautenError):
         self.faults: tuple[Fault, ...] = (faults,) if isinstance(faults, Fault) else tuple(faults)
         super().__init__("; ".join(f"{fault.pointer or '/'}: {fault.detail}" for fault in self.faults))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.faults,)
+
     @classmethod
-    def at(cls, pointer: str, detail: str) -> InvalidValue:
+    def at(cls, pointer: str, detail: str) -> Self:
         """The error for a single field."""
         return cls(Fault(pointer, detail))
+
+    def below(self, pointer: str) -> tuple[Fault, ...]:
+        """The faults as they stand in a document that holds the faulty one at a pointer."""
+        return tuple(Fault(pointer + fault.pointer, fault.detail) for fault in self.faults)
 
 
 class InvalidPolicy(InvalidValue):
@@ -88,6 +98,9 @@ class UnknownName(TautenError):
         self.kind, self.name, self.choices = kind, name, tuple(choices)
         known = f"; choose one of: {', '.join(sorted(choices))}" if choices else ""
         super().__init__(f"unknown {kind} {name!r}{known}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.kind, self.name, self.choices)
 
 
 class Conflict(TautenError):

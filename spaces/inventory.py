@@ -46,15 +46,14 @@ class LayerInfo:
     def from_dict(cls, document: Any, pointer: str = "") -> LayerInfo:
         """Reads the JSON form."""
         read = Reader(document, pointer)
-        layer = cls(
+        return read.build(
+            cls,
             read.text("name"),
             read.text("op"),
-            read.items("weight_shape", lambda item, _: int(item)),
+            read.wholes("weight_shape"),
             read.whole("macs"),
             read.whole("parameters"),
         )
-        read.done()
-        return layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +85,13 @@ class ChannelGroup:
     def from_dict(cls, document: Any, pointer: str = "") -> ChannelGroup:
         """Reads the JSON form."""
         read = Reader(document, pointer)
-        group = cls(
+        return read.build(
+            cls,
             read.text("leader"),
-            read.items("layers", lambda item, _: str(item)),
+            read.texts("layers"),
             read.whole("channels", low=1),
-            read.raw("fixed_because"),
+            read.text_or_none("fixed_because"),
         )
-        read.done()
-        return group
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,8 @@ class LayerInventory:
     """The weight layers of one model, in execution order, and their channel groups.
 
     Raises:
-        InvalidValue: two layers share a name, or a group names a layer that does not exist.
+        InvalidValue: two layers share a name, a group names a layer that does not exist or that another group
+            has, or its leader is not its first layer.
     """
 
     layers: tuple[LayerInfo, ...]
@@ -111,10 +110,16 @@ class LayerInventory:
         names = [layer.name for layer in self.layers]
         if len(set(names)) != len(names):
             raise InvalidValue.at("/layers", "two layers share a name")
-        for group in self.groups:
-            missing = set(group.layers) - set(names)
-            if missing or group.leader not in group.layers:
-                raise InvalidValue.at("/groups", f"group {group.leader!r} names unknown layers {sorted(missing)}")
+        free = set(names)
+        for index, group in enumerate(self.groups):
+            where = f"/groups/{index}"
+            if group.layers[:1] != (group.leader,):
+                raise InvalidValue.at(f"{where}/leader", f"{group.leader!r} is not the group's first layer")
+            for position, name in enumerate(group.layers):
+                if name not in free:
+                    detail = f"{name!r} is no layer of the model, or in a group already"
+                    raise InvalidValue.at(f"{where}/layers/{position}", detail)
+                free.remove(name)
 
     @cached_property
     def by_name(self) -> dict[str, LayerInfo]:
@@ -142,9 +147,11 @@ class LayerInventory:
     def from_dict(cls, document: Any, pointer: str = "") -> LayerInventory:
         """Reads the JSON form."""
         read = Reader(document, pointer)
-        inventory = cls(read.items("layers", LayerInfo.from_dict), read.items("groups", ChannelGroup.from_dict))
-        read.done()
-        return inventory
+        layers, groups = (
+            read.items("layers", LayerInfo.from_dict),
+            read.items("groups", ChannelGroup.from_dict),
+        )
+        return read.build(cls, layers, groups)
 
 
 def kept_channels(channels: int, ratio: float, multiple: int = 1) -> int:
@@ -161,6 +168,6 @@ def kept_channels(channels: int, ratio: float, multiple: int = 1) -> int:
     Returns:
         A number from 1 to `channels`; ratio 0 returns `channels` itself.
     """
-    # The epsilon keeps binary fractions from pushing an exact product up: 10 * (1 - 0.7) is 3.0000000000000004.
+    # The epsilon keeps binary fractions from pushing an exact product up: 10 * (1 - 0.7) exceeds 3.
     remaining = math.ceil(channels * (1.0 - ratio) / multiple - 1e-9) * multiple
     return min(channels, max(remaining, 1))

@@ -68,7 +68,7 @@ class Metric:
     contended: bool | None = None
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.value):
+        if not abs(self.value) < math.inf:
             raise InvalidValue.at("/value", f"must be finite, not {self.value!r}")
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,14 +81,19 @@ class Metric:
     def from_dict(cls, document: Any, pointer: str = "") -> Metric:
         """Reads the JSON form."""
         read = Reader(document, pointer)
-        value, unit = read.required("value"), read.text("unit")
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise read.fail("value", f"must be a number, not {value!r}")
-        method = Method(read.text("method", "measured", tuple(Method)))
-        names = ("low", "high", "split", "speedup", "ratio", "contended")
-        metric = cls(value, unit, method, **{name: read.raw(name) for name in names})
-        read.done()
-        return metric
+        read.number("value")
+        return read.build(
+            cls,
+            document["value"],  # as it is: a count stays a whole number
+            read.text("unit"),
+            Method(read.text("method", "measured", tuple(Method))),
+            low=read.number_or_none("low"),
+            high=read.number_or_none("high"),
+            split=read.text_or_none("split"),
+            speedup=read.number_or_none("speedup"),
+            ratio=read.number_or_none("ratio"),
+            contended=read.flag_or_none("contended"),
+        )
 
 
 Metrics = dict[str, Metric]
@@ -102,5 +107,4 @@ def metrics_to_dict(metrics: Metrics) -> dict[str, Any]:
 
 def metrics_from_dict(document: Any, pointer: str = "") -> Metrics:
     """Reads named metrics."""
-    read = Reader({"metrics": document}, pointer)
-    return read.mapping("metrics", Metric.from_dict)
+    return Reader(document, pointer).rest(Metric.from_dict)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from spaces.canonical import digest_of
 from spaces.errors import InvalidPolicy
-from spaces.reading import Reader, escape
+from spaces.reading import Reader, escape, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from spaces.errors import InvalidValue
 
 SCHEMA: Final = "tauten.policy/1"
 
@@ -21,8 +26,11 @@ ActivationMode = Literal["none", "dynamic", "static"]
 Features = Literal["none", "hidden", "attention"]
 
 BITS: Final = (2, 3, 4, 5, 6, 7, 8, 16, 32)
+MOST_INTEGER_BITS: Final = 8
+FLOAT_BITS: Final = 32
+
 _NAMED_GRANULARITIES: Final = ("weight", "channel", "head", "layer")
-_N_OF_M: Final = re.compile(r"([1-9]\d*):([1-9]\d*)")
+_N_OF_M: Final = re.compile(r"([1-9][0-9]?):([1-9][0-9]?)")
 
 
 def _check(condition: bool, pointer: str, detail: str) -> None:
@@ -30,12 +38,48 @@ def _check(condition: bool, pointer: str, detail: str) -> None:
         raise InvalidPolicy.at(pointer, detail)
 
 
+def _among(value: str, choices: Any, pointer: str) -> None:
+    names = get_args(choices)
+    _check(value in names, pointer, f"{shown(value)} is not one of: {', '.join(names)}")
+
+
+def _real(value: float) -> float:
+    """The one form of a number: no integer, no negative zero, which are equal but have other digests."""
+    return float(value) + 0.0
+
+
+def _set(instance: object, **values: Any) -> None:
+    for name, value in values.items():
+        object.__setattr__(instance, name, value)
+
+
 def check_granularity(granularity: str, pointer: str) -> None:
     """Refuses a pruning granularity that is neither named nor of the form ``n:m`` with ``n < m``."""
     match = _N_OF_M.fullmatch(granularity)
     if granularity in _NAMED_GRANULARITIES or (match and int(match[1]) < int(match[2])):
         return
-    raise InvalidPolicy.at(pointer, f"{granularity!r} is not one of: weight, n:m, channel, head, layer")
+    raise InvalidPolicy.at(pointer, f"{shown(granularity)} is not one of: weight, n:m, channel, head, layer")
+
+
+def check_bits(bits: int, pointer: str, error: type[InvalidValue] = InvalidPolicy) -> None:
+    """Refuses a bit-width that is not of `BITS`."""
+    if bits not in BITS:
+        raise error.at(pointer, f"must be one of {', '.join(map(str, BITS))}, not {shown(bits)}")
+
+
+def check_mode(mode: str, bits: int, pointer: str, error: type[InvalidValue] = InvalidPolicy) -> None:
+    """Refuses a mode of activations that is unknown or contradicts their bits: integers need a range."""
+    modes = get_args(ActivationMode)
+    if mode not in modes:
+        raise error.at(pointer, f"{shown(mode)} is not one of: {', '.join(modes)}")
+    if (bits <= MOST_INTEGER_BITS) == (mode == "none"):
+        detail = f"{mode!r} contradicts {bits} bits; 8 or fewer need dynamic or static, more need none"
+        raise error.at(pointer, detail)
+
+
+def default_mode(bits: int) -> ActivationMode:
+    """The mode of activations where a document names their bits alone."""
+    return "static" if bits <= MOST_INTEGER_BITS else "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +97,10 @@ class Prune:
     criterion: Criterion = "l1"
 
     def __post_init__(self) -> None:
-        _check(0 <= self.ratio < 1, "/ratio", f"must be at least 0 and below 1, not {self.ratio!r}")
+        _check(0 <= self.ratio < 1, "/ratio", f"must be at least 0 and below 1, not {shown(self.ratio)}")
         check_granularity(self.granularity, "/granularity")
-        _check(self.criterion in get_args(Criterion), "/criterion", f"{self.criterion!r} is unknown")
-        object.__setattr__(self, "ratio", float(self.ratio))
+        _among(self.criterion, Criterion, "/criterion")
+        _set(self, ratio=_real(self.ratio))
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -66,12 +110,8 @@ class Prune:
     def from_dict(cls, document: Any, pointer: str = "") -> Prune:
         """Reads the JSON form; raises `InvalidPolicy` with the pointer of the wrong field."""
         read = Reader(document, pointer, InvalidPolicy)
-        ratio = read.number("ratio", low=0, below=1)
-        granularity = read.text("granularity", "channel")
-        check_granularity(granularity, read.at("granularity"))
-        criterion: Any = read.text("criterion", "l1", get_args(Criterion))
-        read.done()
-        return cls(ratio, granularity, criterion)
+        criterion: Any = read.text("criterion", "l1")
+        return read.build(cls, read.number("ratio"), read.text("granularity", "channel"), criterion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +131,14 @@ class WeightFormat:
     symmetric: bool = True
 
     def __post_init__(self) -> None:
-        _check(self.bits in BITS, "/bits", f"must be one of {', '.join(map(str, BITS))}, not {self.bits!r}")
-        _check(self.granularity in get_args(WeightGranularity), "/granularity", "is unknown")
+        check_bits(self.bits, "/bits")
+        _among(self.granularity, WeightGranularity, "/granularity")
         if self.granularity == "group":
-            _check((self.group_size or 0) >= 1, "/group_size", "is required with granularity 'group'")
+            _check((self.group_size or 0) >= 1, "/group_size", "must be at least 1 with granularity 'group'")
         else:
             _check(self.group_size is None, "/group_size", "goes with granularity 'group' only")
+        group_size = None if self.group_size is None else int(self.group_size)
+        _set(self, bits=int(self.bits), group_size=group_size, symmetric=bool(self.symmetric))
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -111,14 +153,14 @@ class WeightFormat:
     def from_dict(cls, document: Any, pointer: str = "") -> WeightFormat:
         """Reads the JSON form; raises `InvalidPolicy` with the pointer of the wrong field."""
         read = Reader(document, pointer, InvalidPolicy)
-        bits = _read_bits(read)
-        granularity: Any = read.text("granularity", "channel", get_args(WeightGranularity))
-        group_size = read.whole("group_size", low=1) if granularity == "group" else None
-        if granularity != "group" and read.raw("group_size") is not None:
-            raise read.fail("group_size", "goes with granularity 'group' only")
-        symmetric = read.flag("symmetric", True)
-        read.done()
-        return cls(bits, granularity, group_size, symmetric)
+        granularity: Any = read.text("granularity", "channel")
+        return read.build(
+            cls,
+            read.whole("bits"),
+            granularity,
+            read.whole_or_none("group_size"),
+            read.flag("symmetric", True),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +177,9 @@ class ActivationFormat:
     mode: ActivationMode = "none"
 
     def __post_init__(self) -> None:
-        _check(self.bits in BITS, "/bits", f"must be one of {', '.join(map(str, BITS))}, not {self.bits!r}")
-        _check(self.mode in get_args(ActivationMode), "/mode", f"{self.mode!r} is unknown")
-        quantized = self.bits <= 8  # noqa: PLR2004
-        fits = quantized != (self.mode == "none")
-        _check(fits, "/mode", f"{self.mode!r} contradicts {self.bits} bits; 8 or fewer need dynamic or static")
+        check_bits(self.bits, "/bits")
+        check_mode(self.mode, self.bits, "/mode")
+        _set(self, bits=int(self.bits))
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -149,13 +189,9 @@ class ActivationFormat:
     def from_dict(cls, document: Any, pointer: str = "") -> ActivationFormat:
         """Reads the JSON form; raises `InvalidPolicy` with the pointer of the wrong field."""
         read = Reader(document, pointer, InvalidPolicy)
-        bits = _read_bits(read)
-        mode: Any = read.text("mode", "static" if bits <= 8 else "none", get_args(ActivationMode))  # noqa: PLR2004
-        read.done()
-        try:
-            return cls(bits, mode)
-        except InvalidPolicy as error:
-            raise InvalidPolicy.at(pointer + error.faults[0].pointer, error.faults[0].detail) from None
+        bits = read.whole("bits")
+        mode: Any = read.text("mode", default_mode(bits))
+        return read.build(cls, bits, mode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +211,7 @@ class LayerPolicy:
     def is_quantized(self) -> bool:
         """Weights or activations have fewer than 32 bits."""
         formats = (self.weight, self.activation)
-        return any(part is not None and part.bits < 32 for part in formats)  # noqa: PLR2004
+        return any(part is not None and part.bits < FLOAT_BITS for part in formats)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, without the parts that are left as they are."""
@@ -186,13 +222,12 @@ class LayerPolicy:
     def from_dict(cls, document: Any, pointer: str = "") -> LayerPolicy:
         """Reads the JSON form; raises `InvalidPolicy` with the pointer of the wrong field."""
         read = Reader(document, pointer, InvalidPolicy)
-        layer = cls(
+        return read.build(
+            cls,
             read.optional("prune", Prune.from_dict),
             read.optional("weight", WeightFormat.from_dict),
             read.optional("activation", ActivationFormat.from_dict),
         )
-        read.done()
-        return layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,10 +246,9 @@ class Student:
 
     def __post_init__(self) -> None:
         _check(bool(self.family), "/family", "must name a family, such as 'self'")
-        _check(0 < self.depth <= 1, "/depth", f"must be above 0 and at most 1, not {self.depth!r}")
-        _check(0 < self.width <= 1, "/width", f"must be above 0 and at most 1, not {self.width!r}")
-        object.__setattr__(self, "depth", float(self.depth))
-        object.__setattr__(self, "width", float(self.width))
+        _check(0 < self.depth <= 1, "/depth", f"must be above 0 and at most 1, not {shown(self.depth)}")
+        _check(0 < self.width <= 1, "/width", f"must be above 0 and at most 1, not {shown(self.width)}")
+        _set(self, depth=float(self.depth), width=float(self.width))
 
     def __str__(self) -> str:
         return f"{self.family} depth {self.depth:g} width {self.width:g}"
@@ -227,13 +261,9 @@ class Student:
     def from_dict(cls, document: Any, pointer: str = "") -> Student:
         """Reads the JSON form; raises `InvalidPolicy` with the pointer of the wrong field."""
         read = Reader(document, pointer, InvalidPolicy)
-        family = read.text("family", "self")
-        shares = {name: read.number(name, 1.0, low=0, high=1) for name in ("depth", "width")}
-        for name, share in shares.items():
-            if share == 0:
-                raise read.fail(name, "must be above 0 and at most 1, not 0")
-        read.done()
-        return cls(family, **shares)
+        return read.build(
+            cls, read.text("family", "self"), read.number("depth", 1.0), read.number("width", 1.0)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,11 +281,11 @@ class Distill:
     features: Features = "none"
 
     def __post_init__(self) -> None:
-        _check(self.temperature > 0, "/temperature", f"must be above 0, not {self.temperature!r}")
-        _check(0 <= self.alpha <= 1, "/alpha", f"must be from 0 to 1, not {self.alpha!r}")
-        _check(self.features in get_args(Features), "/features", f"{self.features!r} is unknown")
-        object.__setattr__(self, "temperature", float(self.temperature))
-        object.__setattr__(self, "alpha", float(self.alpha))
+        is_soft = 0 < self.temperature < math.inf
+        _check(is_soft, "/temperature", f"must be above 0 and finite, not {shown(self.temperature)}")
+        _check(0 <= self.alpha <= 1, "/alpha", f"must be from 0 to 1, not {shown(self.alpha)}")
+        _among(self.features, Features, "/features")
+        _set(self, temperature=float(self.temperature), alpha=_real(self.alpha))
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -265,13 +295,8 @@ class Distill:
     def from_dict(cls, document: Any, pointer: str = "") -> Distill:
         """Reads the JSON form; raises `InvalidPolicy` with the pointer of the wrong field."""
         read = Reader(document, pointer, InvalidPolicy)
-        temperature = read.number("temperature", 4.0, low=0)
-        if temperature == 0:
-            raise read.fail("temperature", "must be above 0")
-        alpha = read.number("alpha", 0.7, low=0, high=1)
-        features: Any = read.text("features", "none", get_args(Features))
-        read.done()
-        return cls(temperature, alpha, features)
+        features: Any = read.text("features", "none")
+        return read.build(cls, read.number("temperature", 4.0), read.number("alpha", 0.7), features)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,8 +314,9 @@ class Recovery:
     distill: Distill | None = field(default_factory=Distill)
 
     def __post_init__(self) -> None:
-        _check(self.epochs >= 0, "/epochs", f"must be at least 0, not {self.epochs!r}")
-        object.__setattr__(self, "epochs", float(self.epochs))
+        is_finite = 0 <= self.epochs < math.inf
+        _check(is_finite, "/epochs", f"must be at least 0 and finite, not {shown(self.epochs)}")
+        _set(self, epochs=_real(self.epochs), qat=bool(self.qat))
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -301,13 +327,12 @@ class Recovery:
     def from_dict(cls, document: Any, pointer: str = "") -> Recovery:
         """Reads the JSON form; raises `InvalidPolicy` with the pointer of the wrong field."""
         read = Reader(document, pointer, InvalidPolicy)
-        recovery = cls(
-            read.number("epochs", 1.0, low=0),
+        return read.build(
+            cls,
+            read.number("epochs", 1.0),
             read.flag("qat", False),
             read.optional("distill", Distill.from_dict),
         )
-        read.done()
-        return recovery
 
 
 @dataclass(frozen=True)
@@ -328,9 +353,9 @@ class Policy:
 
     def __post_init__(self) -> None:
         for name in self.layers:
-            _check(bool(name), "/layers", "a layer's name is empty")
+            _check(bool(name), "/layers/", "a layer's name is empty")
         kept = {name: layer for name, layer in sorted(self.layers.items()) if not layer.is_empty}
-        object.__setattr__(self, "layers", MappingProxyType(kept))
+        _set(self, layers=MappingProxyType(kept))
 
     def __hash__(self) -> int:
         return hash(self.digest)
@@ -357,22 +382,14 @@ class Policy:
         """Reads the JSON form; raises `InvalidPolicy` with the pointer of the wrong field."""
         read = Reader(document, pointer, InvalidPolicy)
         read.text("schema", choices=(SCHEMA,))
-        policy = cls(
+        return read.build(
+            cls,
             read.optional("student", Student.from_dict),
             read.mapping("layers", LayerPolicy.from_dict),
             read.optional("recovery", Recovery.from_dict),
         )
-        read.done()
-        return policy
 
 
 def layer_pointer(layer: str, part: str = "") -> str:
     """The JSON pointer of a layer in a policy."""
     return f"/layers/{escape(layer)}" + (f"/{part}" if part else "")
-
-
-def _read_bits(read: Reader) -> int:
-    bits = read.whole("bits", low=2, high=32)
-    if bits not in BITS:
-        raise read.fail("bits", f"must be one of {', '.join(map(str, BITS))}, not {bits}")
-    return bits

@@ -1,21 +1,38 @@
-"""What a user asks to be searched (the job's ``space``), before any model is known."""
+"""What a user asks to be searched (the job's ``space``), as it is written, before any model is known."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from spaces.capabilities import Capabilities
 from spaces.errors import Fault, InvalidPolicy, InvalidSpace
-from spaces.policy import ActivationFormat, Criterion, LayerPolicy, Prune, Recovery, Student, WeightFormat
-from spaces.reading import Reader
+from spaces.policy import (
+    FLOAT_BITS,
+    ActivationFormat,
+    Criterion,
+    Prune,
+    Recovery,
+    Student,
+    WeightFormat,
+    check_bits,
+    check_mode,
+    default_mode,
+)
+from spaces.reading import Reader, escape, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from spaces.capabilities import Capabilities
+
+T = TypeVar("T")
 
 DEFAULT_RATIOS: Final = (0.0, 0.25, 0.5, 0.75)
 DEFAULT_STUDENTS: Final = (None, Student(depth=0.5))
-DEFAULT_RECOVERY: Final = (Recovery(epochs=2.0),)
+DEFAULT_RECOVERY: Final[tuple[Recovery | None, ...]] = (Recovery(epochs=2.0),)
+SEARCHED_CRITERIA: Final = ("l1", "l2", "random")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +49,14 @@ class Bits:
     activation: int = 32
     mode: str = "none"
 
+    def __post_init__(self) -> None:
+        check_bits(self.weight, "/weight", InvalidSpace)
+        check_bits(self.activation, "/activation", InvalidSpace)
+        check_mode(self.mode, self.activation, "/mode", InvalidSpace)
+
+    def __str__(self) -> str:
+        return f"{self.weight}-bit weights with {self.activation}-bit {self.mode} activations"
+
     @property
     def formats(self) -> tuple[WeightFormat, ActivationFormat]:
         """The same as a policy says it."""
@@ -41,12 +66,12 @@ class Bits:
     @property
     def is_float(self) -> bool:
         """The layer stays in 32-bit floating point."""
-        return self.weight == self.activation == 32  # noqa: PLR2004
+        return self.weight == self.activation == FLOAT_BITS
 
     @property
-    def severity(self) -> tuple[int, int]:
+    def severity(self) -> tuple[int, int, str]:
         """Orders choices from mild to severe."""
-        return -self.weight, -self.activation
+        return -self.weight, -self.activation, self.mode
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -56,16 +81,8 @@ class Bits:
     def from_dict(cls, document: Any, pointer: str = "") -> Bits:
         """Reads the JSON form; `InvalidSpace` names the pointer of a combination that cannot be."""
         read = Reader(document, pointer, InvalidSpace)
-        weight = read.whole("weight", 32, low=2, high=32)
-        activation = read.whole("activation", 32, low=2, high=32)
-        mode = read.text("mode", "none" if activation > 8 else "static", ("none", "dynamic", "static"))  # noqa: PLR2004
-        read.done()
-        bits = cls(weight, activation, mode)
-        try:
-            _ = bits.formats
-        except InvalidPolicy as error:
-            raise InvalidSpace.at(pointer, error.faults[0].detail) from None
-        return bits
+        weight, activation = read.whole("weight", FLOAT_BITS), read.whole("activation", FLOAT_BITS)
+        return read.build(cls, weight, activation, read.text("mode", default_mode(activation)))
 
 
 DEFAULT_BITS: Final = (Bits(), Bits(8, 8, "static"))
@@ -85,6 +102,14 @@ class LayerRule:
     ratios: tuple[float, ...] | None = None
     bits: tuple[Bits, ...] | None = None
 
+    def __post_init__(self) -> None:
+        if self.keep and (self.ratios is not None or self.bits is not None):
+            raise InvalidSpace.at("", "keeps the layers as they are, so it takes no choices")
+        if self.ratios is not None:
+            object.__setattr__(self, "ratios", _checked_ratios(self.ratios))
+        if self.bits is not None:
+            _check_not_empty(self.bits, "/bits")
+
     def to_dict(self) -> Any:
         """The JSON form: ``"keep"`` or an object."""
         if self.keep:
@@ -100,24 +125,23 @@ class LayerRule:
         if isinstance(document, str):
             raise InvalidSpace.at(pointer, f"must be 'keep' or an object, not {document!r}")
         read = Reader(document, pointer, InvalidSpace)
-        prune = read.optional("prune", _read_ratios)
-        bits = read.items("bits", Bits.from_dict, ()) if isinstance(document, Mapping) and "bits" in document else None
-        read.done()
-        if bits == ():
-            raise InvalidSpace.at(f"{pointer}/bits", "is empty; leave it out for the general choice, or use 'keep'")
-        return cls(ratios=prune, bits=_by_severity(bits))
+        ratios = read.optional("prune", _read_rule_ratios)
+        return read.build(cls, ratios=ratios, bits=read.items_or_none("bits", Bits.from_dict))
 
 
 @dataclass(frozen=True)
 class SpaceRequest:
     """The choices that a job offers, valid in themselves; the model and the target narrow them later.
 
+    Lists stay as they are written, so that an index in a pointer means what the user wrote; `SearchSpace`
+    sorts them and drops what is there twice.
+
     Attributes:
         students: models to start from; ``None`` is the reference. Empty means the default: the reference and,
             where the model has repeated blocks, half its depth.
-        ratios: prune ratios, ascending.
+        ratios: prune ratios.
         criterion: how the least important channels are found.
-        bits: bit-widths, from mild to severe.
+        bits: bit-widths.
         recovery: trainings to choose from; ``None`` trains nothing.
         layers: exceptions by glob over module paths; the first that matches holds.
     """
@@ -131,35 +155,47 @@ class SpaceRequest:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", MappingProxyType(dict(self.layers)))
-        for name, choices in (("prune/ratios", self.ratios), ("bits", self.bits), ("recovery", self.recovery)):
-            if not choices:
-                raise InvalidSpace.at(f"/{name}", "is empty; leave it out for the default, or name one choice")
-        single = len(self.ratios) == len(self.bits) == len(self.recovery) == len(self.students) == 1
-        if single and not self.layers:
-            raise InvalidSpace.at("", "describes a single policy, so there is nothing to search; widen a list")
+        object.__setattr__(self, "ratios", _checked_ratios(self.ratios))
+        _check_not_empty(self.bits, "/bits")
+        _check_not_empty(self.recovery, "/recovery")
+        if self.criterion not in SEARCHED_CRITERIA:
+            detail = f"{shown(self.criterion)} is not one of: {', '.join(SEARCHED_CRITERIA)}"
+            raise InvalidSpace.at("/prune/criterion", detail)
+        choices: tuple[tuple[object, ...], ...] = (self.students, self.ratios, self.bits, self.recovery)
+        if not self.layers and all(len(set(offered)) == 1 for offered in choices):
+            raise InvalidSpace.at(
+                "", "describes a single policy, so there is nothing to search; widen a list"
+            )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SpaceRequest.from_dict, (self.to_dict(),)
 
+    def glob_for(self, layer: str) -> str | None:
+        """The first exception's glob that matches a layer's module path."""
+        return next((glob for glob in self.layers if fnmatchcase(layer, glob)), None)
+
     def rule_for(self, layer: str) -> LayerRule:
         """The first exception whose glob matches a layer's module path, or an empty rule."""
-        return next((rule for glob, rule in self.layers.items() if fnmatchcase(layer, glob)), LayerRule())
+        glob = self.glob_for(layer)
+        return LayerRule() if glob is None else self.layers[glob]
 
     def check(self, capabilities: Capabilities, target: str) -> None:
         """Refuses bit-widths that the target runs for no operator at all.
 
+        The default bit-widths are never refused: nobody asked for them, and `SearchSpace` leaves out what the
+        target does not run.
+
         Raises:
-            InvalidSpace: with a pointer to each such choice.
+            InvalidSpace: with a pointer into the job, ``/space/…``, to each such choice.
         """
-        groups = [("/bits", self.bits)] + [
-            (f"/layers/{glob.replace('~', '~0').replace('/', '~1')}/bits", rule.bits or ())
-            for glob, rule in self.layers.items()
-        ]
+        groups = [] if self.bits == DEFAULT_BITS else [("/space/bits", self.bits)]
+        groups += [(f"{rule_pointer(glob)}/bits", rule.bits or ()) for glob, rule in self.layers.items()]
+        runs = capabilities.describe()
         faults = [
-            Fault(f"{where}/{index}", f"target {target!r} cannot run {_words(bits)}; it runs {capabilities.describe()}")
+            Fault(f"{where}/{index}", f"target {target!r} cannot run {bits}; it runs {runs}")
             for where, options in groups
             for index, bits in enumerate(options)
-            if not bits.is_float and not _runs_somewhere(bits, capabilities)
+            if not bits.is_float and not capabilities.runs_somewhere(*bits.formats)
         ]
         if faults:
             raise InvalidSpace(faults)
@@ -168,7 +204,11 @@ class SpaceRequest:
         """The JSON form."""
         return {
             "students": [None if student is None else student.to_dict() for student in self.students],
-            "prune": {"ratios": list(self.ratios), "granularity": ["channel"], "criterion": self.criterion},
+            "prune": {
+                "ratios": list(self.ratios),
+                "granularity": ["channel"],
+                "criterion": self.criterion,
+            },
             "bits": [bits.to_dict() for bits in self.bits],
             "recovery": [None if item is None else item.to_dict() for item in self.recovery],
             "layers": {glob: rule.to_dict() for glob, rule in self.layers.items()},
@@ -184,66 +224,71 @@ class SpaceRequest:
         if document is None:
             return cls()
         read = Reader(document, pointer, InvalidSpace)
+        ratios, criterion = read.optional("prune", _read_prune) or (DEFAULT_RATIOS, "l1")
+        return read.build(
+            cls,
+            students=read.items("students", _nullable(Student.from_dict), ()),
+            ratios=ratios,
+            criterion=criterion,
+            bits=read.items("bits", Bits.from_dict, DEFAULT_BITS),
+            recovery=read.items("recovery", _nullable(Recovery.from_dict), DEFAULT_RECOVERY),
+            layers=read.mapping("layers", LayerRule.from_dict),
+        )
+
+
+def rule_pointer(glob: str) -> str:
+    """The JSON pointer, in a job, of the exception for a glob."""
+    return f"/space/layers/{escape(glob)}"
+
+
+def _check_not_empty(choices: Sequence[Any], pointer: str) -> None:
+    if not choices:
+        raise InvalidSpace.at(pointer, "is empty; leave it out for the default, or name one choice")
+
+
+def _checked_ratios(ratios: Sequence[float]) -> tuple[float, ...]:
+    _check_not_empty(ratios, "/prune/ratios")
+    for index, ratio in enumerate(ratios):
+        if not 0 <= ratio < 1:
+            detail = f"must be at least 0 and below 1, not {shown(ratio)}"
+            raise InvalidSpace.at(f"/prune/ratios/{index}", detail)
+    return tuple(Prune(ratio).ratio for ratio in ratios)
+
+
+def _nullable(read: Callable[[Any, str], T]) -> Callable[[Any, str], T | None]:
+    """Reads null as ``None``, and what is wrong in a policy's part as wrong in a space."""
+
+    def read_item(item: Any, pointer: str) -> T | None:
         try:
-            students = read.items("students", _nullable(Student.from_dict), ())
-            ratios, criterion = read.optional("prune", _read_prune) or (DEFAULT_RATIOS, "l1")
-            bits = read.items("bits", Bits.from_dict, DEFAULT_BITS)
-            recovery = read.items("recovery", _nullable(Recovery.from_dict), DEFAULT_RECOVERY)
-            layers = read.mapping("layers", LayerRule.from_dict)
-            read.done()
-            return cls(_unique(students), ratios, criterion, _by_severity(bits) or (), _unique(recovery), layers)
+            return None if item is None else read(item, pointer)
         except InvalidPolicy as error:
             raise InvalidSpace(error.faults) from None
-        except InvalidSpace as error:
-            inside = tuple(
-                fault if fault.pointer.startswith(pointer) else Fault(pointer + fault.pointer, fault.detail)
-                for fault in error.faults
-            )
-            raise InvalidSpace(inside) from None
+
+    return read_item
 
 
-def _nullable(read: Any) -> Any:
-    return lambda item, pointer: None if item is None else read(item, pointer)
-
-
-def _unique(items: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(dict.fromkeys(items))
-
-
-def _by_severity(bits: tuple[Bits, ...] | None) -> tuple[Bits, ...] | None:
-    return None if bits is None else tuple(sorted(set(bits), key=lambda option: (option.severity, option.mode)))
-
-
-def _read_ratio(item: Any, pointer: str) -> float:
-    read = Reader({"ratio": item}, pointer, InvalidSpace)
-    try:
-        return Prune(read.number("ratio", low=0, below=1)).ratio
-    except InvalidSpace as error:
-        raise InvalidSpace.at(pointer, error.faults[0].detail) from None
-
-
-def _read_ratios(document: Any, pointer: str) -> tuple[float, ...]:
-    return _read_prune(document, pointer)[0]
-
-
-def _read_prune(document: Any, pointer: str) -> tuple[tuple[float, ...], Criterion]:
+def _read_prune(document: Any, pointer: str) -> tuple[tuple[float, ...], Any]:
     read = Reader(document, pointer, InvalidSpace)
-    ratios = read.items("ratios", _read_ratio, DEFAULT_RATIOS)
-    for index, granularity in enumerate(read.items("granularity", lambda item, _: item, ("channel",))):
-        if granularity != "channel":
-            raise InvalidSpace.at(f"{pointer}/granularity/{index}", f"{granularity!r} cannot be searched; use 'channel'")
-    criterion: Any = read.text("criterion", "l1", ("l1", "l2", "random"))
+    ratios = _read_ratios(read, DEFAULT_RATIOS)
+    criterion = read.text("criterion", "l1")
     read.done()
-    if not ratios:
-        raise read.fail("ratios", "is empty; leave it out for the default, or name one ratio such as 0")
-    return tuple(sorted(set(ratios))), criterion
+    return ratios, criterion
 
 
-def _runs_somewhere(bits: Bits, capabilities: Capabilities) -> bool:
-    weight, activation = bits.formats
-    layer = LayerPolicy(weight=weight, activation=activation)
-    return any(capabilities.executed_as(kernel.op, layer) for kernel in capabilities.kernels)
+def _read_rule_ratios(document: Any, pointer: str) -> tuple[float, ...]:
+    # A criterion holds for the whole space, so an exception has none; it must name its ratios.
+    read = Reader(document, pointer, InvalidSpace)
+    ratios = _read_ratios(read, None)
+    read.done()
+    return ratios
 
 
-def _words(bits: Bits) -> str:
-    return f"{bits.weight}-bit weights with {bits.activation}-bit {bits.mode} activations"
+def _read_ratios(read: Reader, default: tuple[float, ...] | None) -> tuple[float, ...]:
+    granularities = read.texts("granularity", ("channel",))
+    for index, granularity in enumerate(granularities):
+        if granularity != "channel":
+            detail = f"{shown(granularity)} cannot be searched; use 'channel'"
+            raise InvalidSpace.at(f"{read.at('granularity')}/{index}", detail)
+    if not granularities:
+        raise read.fail("granularity", "is empty; leave it out, or use 'channel'")
+    return read.numbers("ratios", default)

@@ -1,20 +1,21 @@
-"""The search space of one job: the choices asked for, met with the model's layers and what the target runs."""
+"""The search space of one job: what is asked for, met with the model's layers and the target's kernels."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from spaces.capabilities import Capabilities
 from spaces.errors import Fault, InvalidSpace
 from spaces.inventory import ChannelGroup, LayerInventory, kept_channels
 from spaces.policy import Criterion, LayerPolicy, Policy, Prune, Recovery, Student
-from spaces.reading import escape
-from spaces.request import Bits, SpaceRequest
+from spaces.request import Bits, SpaceRequest, rule_pointer
+
+if TYPE_CHECKING:
+    from spaces.capabilities import Capabilities
 
 Point = Mapping[str, int]
 """A policy's coordinates: the index of the choice on each axis, from mild (0) to severe."""
@@ -93,8 +94,9 @@ class SearchSpace:
     ) -> SearchSpace:
         """Meets a request with the layers of each student and the kernels of a target.
 
-        A choice that changes nothing (a ratio that rounding undoes) or that the target has no kernel for is left
-        out, layer by layer.
+        A choice that changes nothing (a ratio that rounding undoes), that is there twice, or that the target
+        has no kernel for is left out, layer by layer. Layers whose channels are coupled take the ratios that
+        the exceptions for all of them share.
 
         Args:
             request: what the user asks for.
@@ -102,14 +104,10 @@ class SearchSpace:
             capabilities: of the target.
 
         Raises:
-            InvalidSpace: a glob matches no layer of any student, or a single policy remains.
+            InvalidSpace: an exception cannot hold for any layer of any student, exceptions contradict each
+                other, or a single policy remains. Pointers begin with ``/space``.
         """
-        names = [name for inventory in inventories.values() for name in inventory.by_name]
-        faults = [
-            Fault(f"/space/layers/{escape(glob)}", "matches no layer of the model; its layers are: " + ", ".join(names))
-            for glob in request.layers
-            if not any(fnmatchcase(name, glob) for name in names)
-        ]
+        faults = tuple(_idle_rules(request, inventories, capabilities))
         if faults:
             raise InvalidSpace(faults)
         students = tuple(
@@ -118,7 +116,9 @@ class SearchSpace:
         )
         space = cls(students, request.criterion)
         if space.size <= 1:
-            detail = "leaves a single policy on this model and target, so there is nothing to search; widen a list"
+            detail = (
+                "leaves a single policy on this model and target; widen a list, or there is nothing to search"
+            )
             raise InvalidSpace.at("/space", detail)
         return space
 
@@ -183,22 +183,70 @@ def _student_space(
     for layer in inventory.layers:
         rule = request.rule_for(layer.name)
         offered = (Bits(),) if rule.keep else rule.bits or request.bits
-        runnable = tuple(option for option in offered if _runs(option, layer.op, capabilities)) or (Bits(),)
-        if len(runnable) > 1 or not runnable[0].is_float:
-            bits[layer.name] = Axis(f"{index}/bits:{layer.name}", runnable)
-    return StudentSpace(student, prune, bits, Axis(f"{index}/recovery", request.recovery))
+        runnable = [option for option in set(offered) if _runs(option, layer.op, capabilities)] or [Bits()]
+        if runnable != [Bits()]:
+            choices = tuple(sorted(runnable, key=lambda option: option.severity))
+            bits[layer.name] = Axis(f"{index}/bits:{layer.name}", choices)
+    recovery = Axis(f"{index}/recovery", tuple(dict.fromkeys(request.recovery)))
+    return StudentSpace(student, prune, bits, recovery)
 
 
 def _ratios(group: ChannelGroup, request: SpaceRequest, multiple: int) -> tuple[float, ...]:
-    rules = [request.rule_for(layer) for layer in group.layers]
-    if group.fixed_because is not None or any(rule.keep for rule in rules):
+    if group.fixed_because is not None or any(request.rule_for(layer).keep for layer in group.layers):
         return (0.0,)
-    offered = request.rule_for(group.leader).ratios or request.ratios
     by_kept: dict[int, float] = {}
-    for ratio in offered:
+    for ratio in sorted(_offered_ratios(group, request)):
         kept = kept_channels(group.channels, ratio, multiple)
         by_kept.setdefault(kept, 0.0 if kept == group.channels else ratio)
     return tuple(sorted(by_kept.values()))
+
+
+def _offered_ratios(group: ChannelGroup, request: SpaceRequest) -> set[float]:
+    shared: set[float] | None = None
+    for layer in group.layers:
+        glob = request.glob_for(layer)
+        ratios = None if glob is None else request.layers[glob].ratios
+        if glob is None or ratios is None:
+            continue
+        shared = set(ratios) if shared is None else shared & set(ratios)
+        if not shared:
+            detail = f"{layer!r} is coupled to {group.leader!r}, and their exceptions share no ratio"
+            raise InvalidSpace.at(f"{rule_pointer(glob)}/prune/ratios", detail)
+    return set(request.ratios) if shared is None else shared
+
+
+def _idle_rules(
+    request: SpaceRequest, inventories: Mapping[Student | None, LayerInventory], capabilities: Capabilities
+) -> Iterator[Fault]:
+    """Exceptions that hold for no layer at all: passing over them would not be what the user wrote."""
+    layers = [(inventory, layer) for inventory in inventories.values() for layer in inventory.layers]
+    for glob, rule in request.layers.items():
+        where = rule_pointer(glob)
+        reached = [(inventory, layer) for inventory, layer in layers if request.glob_for(layer.name) == glob]
+        if not reached:
+            yield Fault(where, _why_idle(glob, list(dict.fromkeys(layer.name for _, layer in layers))))
+            continue
+        ops = {layer.op for _, layer in reached}
+        if rule.bits and not any(_runs(option, op, capabilities) for option in rule.bits for op in ops):
+            runs = capabilities.describe()
+            yield Fault(
+                f"{where}/bits", f"none runs as {', '.join(sorted(ops))} on this target; it runs {runs}"
+            )
+        fixed = {_why_fixed(inventory, layer.name) for inventory, layer in reached}
+        if rule.ratios and min(rule.ratios) > 0 and None not in fixed:
+            reasons = "; ".join(sorted(map(str, fixed)))
+            yield Fault(f"{where}/prune/ratios", f"no layer here can be pruned: {reasons}")
+
+
+def _why_idle(glob: str, names: list[str]) -> str:
+    if any(fnmatchcase(name, glob) for name in names):
+        return "is never reached: an exception above it matches the same layers, and the first holds"
+    return f"matches no layer of the model; its layers are: {', '.join(names)}"
+
+
+def _why_fixed(inventory: LayerInventory, layer: str) -> str | None:
+    group = inventory.group_of.get(layer)
+    return "it is in no channel group" if group is None else group.fixed_because
 
 
 def _runs(option: Bits, op: str, capabilities: Capabilities) -> bool:
@@ -208,7 +256,8 @@ def _runs(option: Bits, op: str, capabilities: Capabilities) -> bool:
 def _index(point: Point, axis: Axis) -> int:
     index = point.get(axis.name)
     if index is None or not 0 <= index < len(axis.choices):
-        raise InvalidSpace.at("", f"axis {axis.name!r} needs an index below {len(axis.choices)}, not {index!r}")
+        detail = f"axis {axis.name!r} needs an index below {len(axis.choices)}, not {index!r}"
+        raise InvalidSpace.at("", detail)
     return index
 
 

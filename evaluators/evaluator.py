@@ -1,0 +1,232 @@
+"""Scores policies for one workload on one target: compress, deploy, read back, gate, recover, measure."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compression import (
+    Artifact,
+    Deployment,
+    build_student,
+    deploy,
+    list_layers,
+    one_line,
+    recover,
+    shape_model,
+    take_inventory,
+)
+from evaluators.accuracy import accuracy, accuracy_drop
+from evaluators.executed import check_executed, read_executed
+from evaluators.gate import Gate
+from evaluators.latency import BASELINE
+from evaluators.meter import Meter
+from evaluators.outcome import ArtifactRef, Outcome, Status
+from evaluators.reference import Reference, latency_metric, load_model, make_reference, workload_digests
+from evaluators.runtime import open_session, predict
+from evaluators.targets import Target, fingerprint, reduces_range
+from spaces import (
+    CompressionError,
+    DeploymentError,
+    InvalidPolicy,
+    LayerInventory,
+    Metric,
+    Metrics,
+    Policy,
+    Student,
+    TautenError,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from compression import Workload
+
+Report = Callable[[float], None]
+
+
+class Evaluator:
+    """A workload on a target, with its reference ready.
+
+    Args:
+        workload: the user's.
+        target: measured on this host.
+        directory: for artifacts; made if missing. Each evaluation leaves its artifact there, named by policy.
+        seed: of everything random.
+        calibrated_ms: the reference's latency from before, or ``None`` to measure it.
+
+    Raises:
+        WorkloadError: the workload's code fails, or its model cannot be exported.
+        DeploymentError: the runtime refuses the reference.
+    """
+
+    def __init__(
+        self,
+        workload: Workload,
+        target: Target,
+        directory: Path,
+        *,
+        seed: int = 0,
+        calibrated_ms: float | None = None,
+    ) -> None:
+        self.workload, self.target, self.seed = workload, target, seed
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self.deployment = Deployment(target.capabilities.channel_multiple, reduces_range(target))
+        self._meter = Meter()
+        try:
+            model = load_model(workload)
+            self.reference: Reference = make_reference(workload, model, directory, self._meter, calibrated_ms)
+        except BaseException:
+            self._meter.close()
+            raise
+
+    def __enter__(self) -> Evaluator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the measuring process."""
+        self._meter.close()
+
+    def inventory(self, student: Student | None) -> LayerInventory:
+        """The layers and channel groups of a student's model.
+
+        Raises:
+            CompressionError: the student cannot be built from this reference.
+        """
+        multiple = self.deployment.channel_multiple
+        model = build_student(self.workload, self.reference.model, student, multiple=multiple)
+        return take_inventory(model, self.workload.example_inputs())
+
+    def evaluate(
+        self, policy: Policy, *, gate: Gate | None = None, report: Report = lambda share: None
+    ) -> tuple[Outcome, Path | None]:
+        """Applies a policy and scores the artifact.
+
+        Args:
+            policy: what to try.
+            gate: refuses candidates before they are trained.
+            report: told the share of the training that is done.
+
+        Returns:
+            What was found, and where the artifact lies if there is one. It never raises for what a policy or a
+            workload does wrong: that is a status with a reason.
+        """
+        started = time.monotonic()
+        found: Metrics = {}
+        executed: dict[str, str] = {}
+        path = self.directory / f"{policy.digest.removeprefix('sha256:')[:16]}.onnx"
+        status: Status = "completed"
+        reason = None
+        try:
+            artifact, reason = self._run(policy, path, gate or Gate(), report, found, executed)
+            status = "completed" if artifact is not None else "gated"
+        except (InvalidPolicy, CompressionError, DeploymentError) as error:
+            artifact, status, reason = None, "infeasible", str(error)
+        except TautenError as error:
+            artifact, status, reason = None, "failed", str(error)
+        except Exception as error:  # torch, the runtime and the workload's loss raise what they like
+            artifact, status, reason = None, "failed", one_line(error)
+        reference = None if artifact is None else ArtifactRef(artifact.digest, artifact.size_bytes)
+        outcome = Outcome(status, reason, found, executed, reference, time.monotonic() - started)
+        return outcome, None if artifact is None else artifact.path
+
+    def finish(self, artifacts: Mapping[str, Path]) -> dict[str, dict[str, Metric]]:
+        """Measures finished candidates again, jointly, and reads the test split once for each.
+
+        Args:
+            artifacts: files by the name under which results come back.
+
+        Returns:
+            ``latency_ms`` and ``accuracy_test`` by name; the reference's own under ``baseline``.
+        """
+        timings = self._meter.measure({**artifacts, BASELINE: self.reference.artifact.path}, self.reference.feed)
+        results: dict[str, dict[str, Metric]] = {}
+        for name, path in {**artifacts, BASELINE: self.reference.artifact.path}.items():
+            outputs, targets = predict(open_session(path), self.workload, "test")
+            results[name] = {
+                "latency_ms": latency_metric(timings[name], self.reference.calibrated_ms),
+                "accuracy_test": accuracy(self.workload, outputs, targets, "test"),
+            }
+        return results
+
+    def provenance(self) -> dict[str, Any]:
+        """What a recipe says of where its numbers come from."""
+        return {
+            "workload": {"name": self.workload.name, **workload_digests(self.workload, self.reference.model)},
+            "target": {"name": self.target.name, "fingerprint": fingerprint(self.target)},
+            "deployment": self.deployment.to_dict(),
+            "reference": {"artifact": self.reference.artifact.digest},
+        }
+
+    def score(self, path: Path, model: nn.Module | None = None) -> Metrics:
+        """All metrics of an artifact that lies on disk; MACs only where its model is given."""
+        found: Metrics = {}
+        self._cheap(path, model, found)
+        self._latency(path, found)
+        self._accuracy(path, found)
+        return found
+
+    def _run(
+        self,
+        policy: Policy,
+        path: Path,
+        gate: Gate,
+        report: Report,
+        found: Metrics,
+        executed: dict[str, str],
+    ) -> tuple[Artifact | None, str | None]:
+        reference, workload = self.reference.model, self.workload
+        model = shape_model(workload, reference, policy, deployment=self.deployment, seed=self.seed)
+        artifact = self._deploy(model, policy, path, found, executed)
+        if policy.recovery is not None and policy.recovery.epochs > 0:
+            if gate.unbeatable:
+                self._latency(path, found)
+                refusal = gate.refuses(found)
+                if refusal is not None:
+                    path.unlink()
+                    return None, refusal
+            recover(model, workload, policy.recovery, reference, seed=self.seed, report=report)
+            artifact = self._deploy(model, policy, path, found, executed)
+        self._latency(path, found)
+        self._accuracy(path, found)
+        return artifact, None
+
+    def _deploy(
+        self, model: nn.Module, policy: Policy, path: Path, found: Metrics, executed: dict[str, str]
+    ) -> Artifact:
+        aside = path.with_name(f".{path.name}")
+        artifact = deploy(model, self.workload, policy, aside, deployment=self.deployment)
+        shutil.move(aside, path)
+        layers = self._cheap(path, model, found)
+        executed.update(read_executed(path))
+        check_executed(executed, policy, layers, self.target.capabilities)
+        return Artifact(path, artifact.digest, artifact.size_bytes)
+
+    def _cheap(self, path: Path, model: nn.Module | None, found: Metrics) -> tuple[Any, ...]:
+        base = self.reference.metrics
+        size = path.stat().st_size
+        found["size_bytes"] = Metric(size, "byte", ratio=base["size_bytes"].value / size)
+        if model is None:
+            return ()
+        layers = list_layers(model, self.workload.example_inputs())
+        macs = sum(layer.macs for layer in layers)
+        found["macs"] = Metric(macs, "mac", ratio=base["macs"].value / macs if macs else None)
+        return layers
+
+    def _latency(self, path: Path, found: Metrics) -> None:
+        artifacts = {"candidate": path, BASELINE: self.reference.artifact.path}
+        timing = self._meter.measure(artifacts, self.reference.feed)["candidate"]
+        found["latency_ms"] = latency_metric(timing, self.reference.calibrated_ms)
+
+    def _accuracy(self, path: Path, found: Metrics) -> None:
+        before, targets = self.reference.predictions(self.workload, "validation")
+        outputs, _ = predict(open_session(path), self.workload, "validation")
+        found["accuracy"] = accuracy(self.workload, outputs, targets, "validation")
+        found["accuracy_drop"] = accuracy_drop(self.workload, before, outputs, targets, "validation")

@@ -1,0 +1,107 @@
+"""The process that measures latency: nothing but the runtime in it, its one thread pinned to a core.
+
+Run as ``python -m evaluators.meter`` by `Meter`; speaks JSON lines.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from evaluators.cache import cache_root
+from evaluators.children import Child, serve
+from evaluators.latency import Timing, time_calls
+from evaluators.runtime import Array, open_session
+from spaces import DeploymentError, MeasurementError
+
+TIMEOUT_S: Final = 120.0
+ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+class Meter:
+    """Measures artifacts in a process of its own; only one measurement runs on a machine at a time."""
+
+    def __init__(self) -> None:
+        self._child: Child | None = None
+
+    def measure(self, artifacts: Mapping[str, Path], inputs: Mapping[str, Array], *, seed: int = 0) -> dict[str, Timing]:
+        """Times one call of each artifact against the one named ``baseline``.
+
+        Args:
+            artifacts: files by name; one is named `evaluators.latency.BASELINE`.
+            inputs: the feed of one call.
+            seed: of the order and of the intervals.
+
+        Raises:
+            DeploymentError: the runtime refuses an artifact.
+            MeasurementError: the process dies or takes longer than two minutes.
+        """
+        lock = FileLock(_lock_path(), timeout=TIMEOUT_S)
+        try:
+            with lock, tempfile.TemporaryDirectory() as scratch:
+                answer = self._ask(artifacts, inputs, Path(scratch) / "feed.npz", seed)
+        except Timeout as error:
+            raise MeasurementError(f"another measurement has held {lock.lock_file} for {TIMEOUT_S:g} s") from error
+        if "error" in answer:
+            raise DeploymentError(answer["error"])
+        return {name: Timing(**timing) for name, timing in answer["timings"].items()}
+
+    def close(self) -> None:
+        """Ends the process."""
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+    def _ask(self, artifacts: Mapping[str, Path], inputs: Mapping[str, Array], feed: Path, seed: int) -> dict[str, Any]:
+        np.savez(feed, **dict(inputs))  # type: ignore[arg-type]
+        child = self._running()
+        paths = {name: str(path) for name, path in artifacts.items()}
+        child.send({"artifacts": paths, "feed": str(feed), "seed": seed})
+        return child.receive(TIMEOUT_S)
+
+    def _running(self) -> Child:
+        if self._child is None or not self._child.is_alive:
+            self._child = Child("evaluators.meter", ONE_THREAD)
+        return self._child
+
+
+def _lock_path() -> Path:
+    path = cache_root() / "measuring.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _handle(request: dict[str, Any], answer: Callable[[dict[str, Any]], None]) -> None:
+    try:
+        with np.load(request["feed"]) as archive:
+            feed = {name: archive[name] for name in archive.files}
+        sessions = {name: open_session(Path(path)) for name, path in request["artifacts"].items()}
+        calls = {name: _call(session, feed) for name, session in sessions.items()}
+        timings = time_calls(calls, seed=request["seed"])
+    except DeploymentError as error:
+        answer({"error": str(error)})
+    else:
+        answer({"timings": {name: asdict(timing) for name, timing in timings.items()}})
+
+
+def _call(session: Any, feed: dict[str, Array]) -> Callable[[], Any]:
+    return lambda: session.run(None, feed)
+
+
+def _pin() -> None:
+    """To the last core that the process may use; systems without affinity go unpinned."""
+    with suppress(AttributeError, OSError):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+if __name__ == "__main__":
+    _pin()
+    serve(_handle)

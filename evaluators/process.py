@@ -1,0 +1,99 @@
+"""The process in which policies are compressed and scored; run as ``python -m evaluators.process``.
+
+It holds torch and the user's workload, so that a controller without either can limit its time and memory, and end it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from evaluators.children import serve
+from evaluators.gate import Gate
+from spaces import DEFAULT_STUDENTS, CompressionError, Policy, Student, TautenError, metrics_to_dict
+
+REPORT_EVERY_S: Final = 0.5
+Answer = Callable[[dict[str, Any]], None]
+
+
+class Desk:
+    """Handles requests: ``open`` first, then ``evaluate`` and ``finish``."""
+
+    def __init__(self) -> None:
+        self._evaluator: Any = None
+
+    def handle(self, request: dict[str, Any], answer: Answer) -> None:
+        """Answers one request; an error that was foreseen becomes ``{"error", "kind"}``."""
+        try:
+            answer(getattr(self, f"_{request['do']}")(request, answer))
+        except TautenError as error:
+            answer({"error": str(error), "kind": type(error).__name__})
+
+    def _open(self, request: dict[str, Any], answer: Answer) -> dict[str, Any]:
+        import torch
+
+        from evaluators.evaluator import Evaluator
+        from evaluators.targets import find_target
+        from evaluators.workloads import load_workload
+
+        torch.set_num_threads(request.get("threads") or os.cpu_count() or 1)
+        answer({"stage": f"loading workload {request['workload']}"})
+        workload = load_workload(request["workload"], allow_files=request["allow_files"])
+        answer({"stage": "preparing the reference (a first use trains it)"})
+        self._evaluator = Evaluator(
+            workload,
+            find_target(request["target"]),
+            Path(request["directory"]),
+            seed=request["seed"],
+            calibrated_ms=request.get("calibrated_ms"),
+        )
+        inventories, skipped = self._inventories([item and Student.from_dict(item) for item in request["students"]])
+        reference = self._evaluator.reference
+        return {
+            "inventories": inventories,
+            "skipped": skipped,
+            "metrics": metrics_to_dict(reference.metrics),
+            "calibrated_ms": reference.calibrated_ms,
+            "artifact": str(reference.artifact.path),
+            "provenance": self._evaluator.provenance(),
+        }
+
+    def _inventories(self, students: list[Student | None]) -> tuple[list[Any], list[str]]:
+        """Inventories of the students asked for; of the default ones, those that this model has."""
+        inventories, skipped = [], []
+        for student in students or DEFAULT_STUDENTS:
+            try:
+                inventory = self._evaluator.inventory(student)
+            except CompressionError as error:
+                if students:
+                    raise
+                skipped.append(f"student {student}: {error}")
+            else:
+                inventories.append([student and student.to_dict(), inventory.to_dict()])
+        return inventories, skipped
+
+    def _evaluate(self, request: dict[str, Any], answer: Answer) -> dict[str, Any]:
+        last = time.monotonic()
+
+        def report(share: float) -> None:
+            nonlocal last
+            if time.monotonic() - last > REPORT_EVERY_S:
+                last = time.monotonic()
+                answer({"share": share})
+
+        gate = Gate(request.get("unbeatable", ()))
+        outcome, path = self._evaluator.evaluate(Policy.from_dict(request["policy"]), gate=gate, report=report)
+        return {"outcome": outcome.to_dict(), "path": path and str(path)}
+
+    def _finish(self, request: dict[str, Any], answer: Answer) -> dict[str, Any]:
+        artifacts = {name: Path(path) for name, path in request["artifacts"].items()}
+        answer({"stage": "measuring the front again, jointly"})
+        results = self._evaluator.finish(artifacts)
+        return {"results": {name: metrics_to_dict(metrics) for name, metrics in results.items()}}
+
+
+if __name__ == "__main__":
+    serve(Desk().handle)

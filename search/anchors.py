@@ -1,0 +1,51 @@
+"""Uniform policies that come first in every search: all layers alike. They cost few trials and span the trade-off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+from typing import Final
+
+from spaces import STUDENT_AXIS, Axis, Bits, Point, SearchSpace, StudentSpace
+
+MOST: Final = 8
+RATIOS: Final = (0.0, 0.5, 0.25, 0.75, 0.875)
+
+
+def anchors(space: SearchSpace, budget: int) -> list[Point]:
+    """The uniform points of a space, most telling first, without repetition.
+
+    For each student: every bit-width for all layers, crossed with ratios for all groups (none, half, a quarter, three
+    quarters), each axis at its nearest choice. The reference as it is comes last, being known already.
+
+    Args:
+        space: to span.
+        budget: trials of the job; at most a third of them, and at most eight, are anchors, but at least one.
+    """
+    found: dict[str, Point] = {}
+    for ratio, (index, student) in product(RATIOS, list(enumerate(space.students))):
+        for bits in _levels(student):
+            point = space.decide(_uniform(index, ratio, bits))
+            found.setdefault(space.policy(point).digest, point)
+    untouched = space.policy(space.decide(lambda axis: 0)).digest
+    if untouched in found and len(found) > 1:
+        found[untouched] = found.pop(untouched)
+    return list(found.values())[: max(1, min(MOST, budget // 3))]
+
+
+def _levels(student: StudentSpace) -> list[Bits]:
+    """The bit-widths that some layer offers, from severe to mild."""
+    offered = {bits for axis in student.bits.values() for bits in axis.choices} or {Bits()}
+    return sorted(offered, key=lambda bits: bits.severity, reverse=True)
+
+
+def _uniform(student: int, ratio: float, bits: Bits) -> Callable[[Axis], int]:
+    def choose(axis: Axis) -> int:
+        first = axis.choices[0]
+        if isinstance(first, Bits):
+            return axis.choices.index(bits) if bits in axis.choices else 0
+        if isinstance(first, float):
+            return min(range(len(axis.choices)), key=lambda index: abs(axis.choices[index] - ratio))
+        return student if axis.name == STUDENT_AXIS else 0
+
+    return choose

@@ -1,0 +1,117 @@
+"""Ask and tell over whole trials: anchors first, then the sampler, and never the same policy twice."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from itertools import product
+from typing import Final, Protocol
+
+from search.anchors import anchors
+from search.samplers.nsga2 import make_nsga2
+from search.samplers.random import make_random
+from search.samplers.study import Proposal, seed_for
+from search.samplers.tpe import make_tpe
+from search.spec import JobSpec
+from search.trial import Trial
+from spaces import STUDENT_AXIS, Point, SearchSpace
+
+MOVES: Final = 64
+"""Random moves away from a proposal that was evaluated before, until the rest of the space is listed."""
+
+
+class Sampler(Protocol):
+    """Who proposes: depends on what it was told, its seed and the trial's number, and on nothing else."""
+
+    def ask(self, number: int) -> Proposal:
+        """The proposal for a trial number."""
+        ...
+
+    def tell(self, trial: Trial) -> None:
+        """Takes in a trial that has ended."""
+        ...
+
+
+SAMPLER_MAKERS: Final[dict[str, Callable[[SearchSpace, JobSpec], Sampler]]] = {
+    "nsga2": make_nsga2,
+    "random": make_random,
+    "tpe": make_tpe,
+}
+
+
+class Engine:
+    """The search of one job.
+
+    Args:
+        space: to search.
+        spec: the job.
+        history: its trials that have ended, by number; the engine is as if it had proposed them itself.
+    """
+
+    def __init__(self, space: SearchSpace, spec: JobSpec, history: Sequence[Trial] = ()) -> None:
+        self._space, self._spec = space, spec
+        self._sampler = SAMPLER_MAKERS[spec.sampler](space, spec)
+        self._anchors = anchors(space, spec.budget.trials)
+        self._seen: dict[str, int] = {}
+        self._next = 0
+        for trial in history:
+            self.tell(trial)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Every policy of the space has been proposed."""
+        return len(self._seen) >= self._space.size
+
+    def ask(self) -> Trial:
+        """The next trial, running; its number is one more than the highest so far.
+
+        Raises:
+            StopIteration: the space is exhausted.
+        """
+        if self.is_exhausted:
+            raise StopIteration
+        number = self._next
+        if number < len(self._anchors):
+            proposal, origin = Proposal(self._anchors[number], {}), "anchor"
+        else:
+            proposal, origin = self._sampler.ask(number), self._spec.sampler
+        point = self._unseen(proposal.point, number)
+        policy = self._space.policy(point)
+        self._claim(policy.digest, number)
+        return Trial(number, policy, point, origin, proposal.state)
+
+    def tell(self, trial: Trial) -> None:
+        """Takes in a trial that has ended."""
+        self._claim(trial.policy.digest, trial.number)
+        self._sampler.tell(trial)
+
+    def _claim(self, digest: str, number: int) -> None:
+        self._seen.setdefault(digest, number)
+        self._next = max(self._next, number + 1)
+
+    def _unseen(self, point: Point, number: int) -> Point:
+        """The point itself, or one near it whose policy was not proposed before."""
+        draw = random.Random(seed_for(self._spec.seed, number))  # noqa: S311
+        for _ in range(MOVES):
+            if self._space.policy(point).digest not in self._seen:
+                return point
+            point = self._moved(point, draw)
+        return self._any_unseen(draw)
+
+    def _moved(self, point: Point, draw: random.Random) -> Point:
+        axes = self._space.students[point[STUDENT_AXIS]].axes
+        axis = draw.choice([axis for axis in axes if len(axis.choices) > 1] or list(axes))
+        return {**point, axis.name: draw.randrange(len(axis.choices))}
+
+    def _any_unseen(self, draw: random.Random) -> Point:
+        """A small space is nearly used up: lists it in a random order. A large one is never listed to its end."""
+        students = list(range(len(self._space.students)))
+        draw.shuffle(students)
+        for student in students:
+            axes = self._space.students[student].axes
+            orders = [draw.sample(range(len(axis.choices)), len(axis.choices)) for axis in axes]
+            for indices in product(*orders):
+                point = {STUDENT_AXIS: student} | {axis.name: i for axis, i in zip(axes, indices, strict=True)}
+                if self._space.policy(point).digest not in self._seen:
+                    return point
+        raise StopIteration

@@ -1,0 +1,167 @@
+"""The evaluating process as its controller sees it: typed requests, limits, and interruption while waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluators import Child, Outcome
+from search.spec import JobSpec
+from search.trial import Trial
+from spaces import (
+    LayerInventory,
+    MeasurementError,
+    Metrics,
+    Student,
+    TautenError,
+    WorkloadError,
+    metrics_from_dict,
+)
+
+Idle = Callable[[], None]
+Say = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one trial may use; beyond it the trial fails and its process is ended.
+
+    Attributes:
+        trial_s: seconds.
+        prepare_s: seconds for loading the workload and its reference, which may train it.
+        memory_bytes: resident memory of the evaluating process and its children.
+    """
+
+    trial_s: float = 3600.0
+    prepare_s: float = 6 * 3600.0
+    memory_bytes: int = 16 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What is known once a workload's reference is ready.
+
+    Attributes:
+        inventories: layers by student, in the order of the search space.
+        skipped: default students that this model cannot have, with the reason.
+        metrics: of the reference.
+        calibrated_ms: its latency, to which ratios are applied.
+        artifact: its file.
+        provenance: for recipes.
+    """
+
+    inventories: dict[Student | None, LayerInventory]
+    skipped: list[str]
+    metrics: Metrics
+    calibrated_ms: float
+    artifact: Path
+    provenance: dict[str, Any]
+
+
+class Bench:
+    """An evaluating process; started on first use, and again after it was ended.
+
+    Args:
+        spec: of the job.
+        directory: for artifacts.
+        limits: of time and memory.
+        allow_files: the workload may be ``path.py:factory``.
+        idle: called a few times a second while waiting; what it raises interrupts the wait.
+        say: told what the process reports of its work.
+    """
+
+    def __init__(
+        self,
+        spec: JobSpec,
+        directory: Path,
+        *,
+        limits: Limits,
+        allow_files: bool,
+        idle: Idle,
+        say: Say,
+    ) -> None:
+        self._spec, self._directory, self._limits = spec, directory, limits
+        self._allow_files, self._idle, self._say = allow_files, idle, say
+        self._child: Child | None = None
+        self._calibrated_ms: float | None = None
+
+    def open(self, calibrated_ms: float | None) -> Opened:
+        """Loads the workload and makes its reference ready.
+
+        Args:
+            calibrated_ms: the reference's latency from an earlier attempt, or ``None``.
+
+        Raises:
+            WorkloadError: the workload, or a student, cannot be used; the message says why in one line.
+        """
+        self.close()
+        self._child = Child("evaluators.process")
+        answer = self._request(
+            {
+                "do": "open",
+                "workload": self._spec.workload,
+                "allow_files": self._allow_files,
+                "target": self._spec.target,
+                "directory": str(self._directory),
+                "seed": self._spec.seed,
+                "students": self._spec.space.to_dict()["students"],
+                "calibrated_ms": calibrated_ms,
+            },
+            self._limits.prepare_s,
+        )
+        self._calibrated_ms = answer["calibrated_ms"]
+        return Opened(
+            {
+                student and Student.from_dict(student): LayerInventory.from_dict(inventory)
+                for student, inventory in answer["inventories"]
+            },
+            answer["skipped"],
+            metrics_from_dict(answer["metrics"]),
+            answer["calibrated_ms"],
+            Path(answer["artifact"]),
+            answer["provenance"],
+        )
+
+    def evaluate(self, trial: Trial, unbeatable: Sequence[Mapping[str, float]]) -> tuple[Outcome, Path | None]:
+        """Scores a trial's policy; a process that dies or passes a limit fails the trial, not the job."""
+        if self._child is None or not self._child.is_alive:
+            self.open(self._calibrated_ms)
+        request = {"do": "evaluate", "policy": trial.policy.to_dict(), "unbeatable": [dict(item) for item in unbeatable]}
+        try:
+            answer = self._request(request, self._limits.trial_s)
+        except MeasurementError as error:
+            return Outcome("failed", f"the evaluation {error}", seconds=self._limits.trial_s), None
+        return Outcome.from_dict(answer["outcome"]), answer["path"] and Path(answer["path"])
+
+    def finish(self, artifacts: Mapping[int, Path]) -> dict[int, Metrics]:
+        """Latency and test accuracy of finished trials by number, the reference under -1, measured together."""
+        if self._child is None or not self._child.is_alive:
+            self.open(self._calibrated_ms)
+        request = {"do": "finish", "artifacts": {str(number): str(path) for number, path in artifacts.items()}}
+        results = self._request(request, self._limits.prepare_s)["results"]
+        return {-1 if name == "baseline" else int(name): metrics_from_dict(found) for name, found in results.items()}
+
+    def close(self) -> None:
+        """Ends the process at once."""
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+
+    def _request(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        child = self._child
+        assert child is not None
+        child.send(request)
+        while True:
+            answer = child.receive(timeout_s, self._limits.memory_bytes, self._idle)
+            if "error" in answer:
+                raise _error(answer)
+            if "share" not in answer and "stage" not in answer:
+                return answer
+            self._say(answer)
+
+
+def _error(answer: Mapping[str, Any]) -> TautenError:
+    """Errors of the evaluating process: the kind matters only for the workload's faults."""
+    return WorkloadError(answer["error"]) if answer["kind"] == "WorkloadError" else TautenError(answer["error"])

@@ -1,0 +1,132 @@
+"""Optuna's samplers behind ask and tell, over an in-memory study that is rebuilt from finished trials.
+
+The truth lies in the trials; the study can be thrown away at any time. Randomness is drawn anew for each trial from the
+job's seed and the trial's number, so a study that was rebuilt proposes what the lost one would have proposed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.distributions import IntDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, create_trial
+from optuna.trial import TrialState as OptunaState
+
+from search.spec import JobSpec
+from search.trial import Trial, TrialState
+from spaces import Axis, Point, SearchSpace, direction
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a sampler proposes.
+
+    Attributes:
+        point: coordinates in the space.
+        state: what the sampler must be told again with the trial when its study is rebuilt.
+    """
+
+    point: Point
+    state: Mapping[str, Any]
+
+
+class StudySampler:
+    """A multi-objective Optuna sampler.
+
+    Args:
+        space: to propose from.
+        spec: gives objectives, constraints and seed.
+        make: a fresh sampler from a seed.
+        anchor_state: system attributes that make a trial count that the sampler did not propose itself.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        spec: JobSpec,
+        make: Callable[[int], BaseSampler],
+        anchor_state: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._space, self._spec, self._make = space, spec, make
+        self._anchor_state = dict(anchor_state or {})
+        directions = [direction(name) for name in spec.objectives]
+        with _silently():
+            self._study = optuna.create_study(directions=directions, sampler=make(spec.seed))
+        self._pending: dict[int, optuna.Trial] = {}
+
+    def ask(self, number: int) -> Proposal:
+        """The proposal for a trial number; depends on what was told, the seed and the number alone."""
+        with _silently():
+            self._study.sampler = self._make(seed_for(self._spec.seed, number))
+            trial = self._study.ask()
+            point = self._space.decide(lambda axis: trial.suggest_int(axis.name, 0, len(axis.choices) - 1))
+        self._pending[number] = trial
+        attributes = self._study.get_trials(deepcopy=False)[trial.number].system_attrs
+        return Proposal(point, _portable(attributes))
+
+    def tell(self, trial: Trial) -> None:
+        """Takes in a trial that has ended, proposed here or elsewhere.
+
+        A proposal always becomes two rows of the study, one that failed and one with the result: the caller may have
+        evaluated another point than the proposed one, and a rebuilt study must have the same rows.
+        """
+        asked = self._pending.pop(trial.number, None)
+        with _silently():
+            if asked is not None:
+                self._study.tell(asked, state=OptunaState.FAIL)
+            elif trial.origin != "anchor":
+                self._study.add_trial(create_trial(state=OptunaState.FAIL))
+            self._study.add_trial(self._frozen(trial))
+
+    def _frozen(self, trial: Trial) -> FrozenTrial:
+        if trial.state is not TrialState.COMPLETED:
+            return create_trial(state=OptunaState.FAIL)
+        axes = _axes(self._space, trial.point)
+        state = self._anchor_state if trial.origin == "anchor" else trial.sampler_state
+        return create_trial(
+            params={axis.name: trial.point[axis.name] for axis in axes},
+            distributions={axis.name: IntDistribution(0, len(axis.choices) - 1) for axis in axes},
+            values=[trial.value(name) for name in self._spec.objectives],
+            system_attrs=dict(state),
+            constraints=self._constraints(trial),
+        )
+
+    def _constraints(self, trial: Trial) -> dict[str, float]:
+        """0 or less is feasible."""
+        return {name: trial.violates.get(name, 0.0) for name in self._spec.constraints}
+
+
+def seed_for(seed: int, number: int) -> int:
+    """A seed of 32 bits for one trial of a job."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{number}".encode()).digest()[:4], "big")
+
+
+def _axes(space: SearchSpace, point: Point) -> Sequence[Axis]:
+    axes: list[Axis] = []
+
+    def choose(axis: Axis) -> int:
+        axes.append(axis)
+        return point[axis.name]
+
+    space.decide(choose)
+    return axes
+
+
+def _portable(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """System attributes that a rebuilt trial needs: NSGA-II's generation, not TPE's record of its own draw."""
+    return {name: value for name, value in attributes.items() if name.endswith(":generation")}
+
+
+class _silently(warnings.catch_warnings):  # type: ignore[type-arg]  # noqa: N801
+    """Optuna marks group-wise TPE as experimental and logs each trial; neither is news here."""
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        warnings.simplefilter("ignore")
+        optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -1,0 +1,62 @@
+"""Whether a job can be run as written: its names, its space against the target, and against the layers once known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from search.spec import JobSpec
+from service.context import Context
+from spaces import Fault, InvalidSpec, LayerInventory, SearchSpace, Student
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A job that can be run.
+
+    Attributes:
+        spec: the job.
+        space: its search space, or ``None`` while the workload's layers are unknown.
+    """
+
+    spec: JobSpec
+    space: SearchSpace | None
+
+
+def check_job(document: dict[str, Any], context: Context) -> Checked:
+    """Reads and checks a job; creates nothing and loads no model.
+
+    Raises:
+        InvalidSpec: a field is wrong, or a name is unknown.
+        InvalidSpace: the space is empty, contradicts itself, or asks for what the target cannot run.
+    """
+    spec = JobSpec.from_dict(document)
+    faults = []
+    if spec.workload not in context.workloads:
+        faults.append(_unknown("workload", spec.workload, context.workloads))
+    if spec.target not in context.targets:
+        faults.append(_unknown("target", spec.target, context.targets))
+    if faults:
+        raise InvalidSpec(faults)
+    capabilities = context.targets[spec.target].capabilities
+    spec.space.check(capabilities, spec.target)
+    known = context.store.inventory(spec.workload)
+    inventories = None if known is None else _inventories(known, spec)
+    space = None if inventories is None else SearchSpace.build(spec.space, inventories, capabilities)
+    return Checked(spec, space)
+
+
+def _inventories(known: dict[str, Any], spec: JobSpec) -> dict[Student | None, LayerInventory] | None:
+    """The layers of all students asked for, or ``None`` if those of one are not known yet."""
+    found = {
+        student and Student.from_dict(student): LayerInventory.from_dict(inventory)
+        for student, inventory in known["students"]
+    }
+    if not spec.space.students:
+        return found
+    wanted = dict.fromkeys(spec.space.students)
+    return {student: found[student] for student in wanted} if all(item in found for item in wanted) else None
+
+
+def _unknown(kind: str, name: str, choices: Any) -> Fault:
+    return Fault(f"/{kind}", f"unknown {kind} {name!r}; choose one of: {', '.join(sorted(choices))}")

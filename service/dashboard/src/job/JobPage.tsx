@@ -1,0 +1,23 @@
+import { useJob } from "../api/queries";
+import { Heading } from "../parts/Heading";
+import { Loading, ProblemNotice } from "../parts/Notice";
+import { href } from "../routing/place";
+import { JobView } from "./JobView";
+
+export function JobPage({ id, query }: { id: string; query: URLSearchParams }) {
+  const job = useJob(id);
+  return (
+    <>
+      {!job.data && <Heading title="Job">Job {id}</Heading>}
+      {job.error && (
+        <ProblemNotice error={job.error}>
+          <p>
+            Go to <a href={href([])}>all jobs</a>.
+          </p>
+        </ProblemNotice>
+      )}
+      {job.data && <JobView job={job.data} query={query} />}
+      {job.isPending && <Loading what="the job" />}
+    </>
+  );
+}

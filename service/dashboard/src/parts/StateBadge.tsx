@@ -1,0 +1,27 @@
+import type { JobState, TrialState } from "../api/types";
+
+type Tone = "calm" | "active" | "good" | "warn" | "bad";
+
+const TONES: Record<JobState | TrialState, Tone> = {
+  queued: "calm",
+  waiting: "calm",
+  running: "active",
+  paused: "warn",
+  cancelling: "warn",
+  cancelled: "calm",
+  succeeded: "good",
+  completed: "good",
+  gated: "calm",
+  infeasible: "warn",
+  failed: "bad",
+  lost: "warn",
+};
+
+/** A state by its name; the colour only repeats what the word says. */
+export function StateBadge({ state, testId }: { state: JobState | TrialState; testId?: string }) {
+  return (
+    <span className="badge" data-tone={TONES[state] ?? "calm"} data-state={state} data-testid={testId}>
+      {state}
+    </span>
+  );
+}

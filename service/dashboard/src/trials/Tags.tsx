@@ -1,0 +1,17 @@
+import type { TrialRow } from "./features";
+
+/** A trial's number, as the button that selects its row, and what it is within its job. */
+export function Tags({ row: { trial, isChosen } }: { row: TrialRow }) {
+  return (
+    <>
+      {/* The row handles the click; the button makes it reachable by keyboard. */}
+      <button type="button" className="trial-link">
+        <span className="unseen">Trial </span>
+        {trial.trial}
+      </button>
+      {trial.on_front && <span className="tag" data-tag="front">front</span>}
+      {trial.is_knee && <span className="tag" data-tag="named">knee</span>}
+      {isChosen && <span className="tag" data-tag="named">chosen</span>}
+    </>
+  );
+}

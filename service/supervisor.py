@@ -1,0 +1,72 @@
+"""Starts worker processes and keeps them running; they end with this process, however it ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from typing import Any, Final, Self
+
+import structlog
+
+from service.settings import Settings
+
+LOOK_S: Final = 0.5
+GRACE_S: Final = 8.0
+_log = structlog.get_logger()
+
+
+class Supervisor:
+    """Runs `settings.workers` workers inside its ``with`` block; one that dies is replaced within a second.
+
+    Each worker holds the other end of a pipe to this process: when this process is gone, so is the pipe, and the worker
+    stops by itself.
+
+    Args:
+        settings: of this process.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._processes = [self._start() for _ in range(self._settings.workers)]
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._ending.set()
+        self._thread.join()
+        for process in self._processes:
+            if process.stdin is not None:
+                process.stdin.close()
+        for process in self._processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE_S)
+            process.kill()
+            process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603
+            [
+                *(sys.executable, "-m", "service.worker", "--supervised"),
+                *("--data", str(self._settings.data_dir)),
+                *("--database", self._settings.database_url),
+            ],
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C goes to the server, which stops its workers in order
+        )
+
+    def _watch(self) -> None:
+        while not self._ending.wait(LOOK_S):
+            for index, process in enumerate(self._processes):
+                code = process.poll()
+                if code is not None:
+                    _log.warning("worker ended, starting another", pid=process.pid, code=code)
+                    if process.stdin is not None:
+                        process.stdin.close()
+                    self._processes[index] = self._start()

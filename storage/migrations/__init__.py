@@ -1,0 +1,1 @@
+"""Versions of the schema, one file each; `storage.schema` runs them, in one transaction."""

@@ -1,0 +1,222 @@
+"""What the API, the CLI and workers ask of the database, as values. Each method is one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from search.trial import ArtifactRef, Trial, TrialState
+from spaces import StorageError, UnknownName
+from storage import jobs, queue
+from storage.claim import Claim
+from storage.columns import UtcNow
+from storage.database import Database, insert_into
+from storage.events import Event, read_events
+from storage.tables import ArtifactRow, InventoryRow, TrialRow
+from storage.trials import page_of_trials, read_trial, read_trials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from search.job import Job, JobState
+    from search.spec import JobSpec
+    from storage.pages import Page
+
+
+class Store:
+    """Jobs, trials, events, artifacts and inventories.
+
+    Every method raises `StorageError` where the database cannot serve, and those that name a job raise
+    `UnknownName` where there is none.
+
+    Args:
+        database: with this version's schema.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def submit(self, spec: JobSpec, *, idempotency_key: str | None = None) -> tuple[Job, bool]:
+        """Queues a job.
+
+        Returns:
+            The job, and whether it was created now: with a key that was used before, it is the earlier job.
+
+        Raises:
+            IdempotencyMismatch: the key was used for another specification.
+        """
+        with self._database.writing() as session:
+            row, is_new = jobs.submit(session, spec, idempotency_key)
+            session.flush()
+            return jobs.job_value(row), is_new
+
+    def job(self, job_id: str) -> Job:
+        """One job."""
+        with self._database.reading() as session:
+            return jobs.job_value(jobs.find(session, job_id))
+
+    def jobs(
+        self,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        states: Iterable[JobState] = (),
+        workload: str | None = None,
+        target: str | None = None,
+    ) -> Page[Job]:
+        """A page of jobs, newest first; all filters hold together.
+
+        Raises:
+            InvalidValue: at ``/cursor`` or ``/limit``.
+        """
+        with self._database.reading() as session:
+            return jobs.page_of_jobs(session, limit, cursor, states, workload, target)
+
+    def delete(self, job_id: str) -> None:
+        """Removes a job that has ended, with its trials and events; artifacts stay.
+
+        Raises:
+            Conflict: the job has not ended.
+        """
+        with self._database.writing() as session:
+            jobs.delete(session, jobs.find(session, job_id, lock=True))
+
+    def cancel(self, job_id: str) -> Job:
+        """Ends a job that no worker holds, asks the worker otherwise; asking twice changes nothing.
+
+        Raises:
+            Conflict: the job has succeeded or failed.
+        """
+        with self._database.writing() as session:
+            jobs.cancel(session, row := jobs.find(session, job_id, lock=True))
+            return jobs.job_value(row)
+
+    def pause(self, job_id: str) -> Job:
+        """Holds a job; a worker that has it lets go when it next looks.
+
+        Raises:
+            Conflict: the job has ended or is being cancelled.
+        """
+        with self._database.writing() as session:
+            jobs.pause(session, row := jobs.find(session, job_id, lock=True))
+            return jobs.job_value(row)
+
+    def resume(self, job_id: str) -> Job:
+        """Lets a paused job go on: in the queue, or with the worker that has not let go yet.
+
+        Raises:
+            Conflict: the job has ended or is being cancelled.
+        """
+        with self._database.writing() as session:
+            jobs.resume(session, row := jobs.find(session, job_id, lock=True))
+            return jobs.job_value(row)
+
+    def raise_budget(self, job_id: str, trials: int) -> Job:
+        """Raises the number of trials; a job that has succeeded is queued again.
+
+        Raises:
+            InvalidValue: at ``/budget/trials``: not more than now.
+            Conflict: the job failed, was cancelled or is being cancelled.
+        """
+        with self._database.writing() as session:
+            jobs.raise_budget(session, row := jobs.find(session, job_id, lock=True), trials)
+            return jobs.job_value(row)
+
+    def trials(
+        self, job_id: str, *, limit: int = 50, cursor: str | None = None, states: Iterable[TrialState] = ()
+    ) -> Page[Trial]:
+        """A page of a job's trials, by number ascending.
+
+        Raises:
+            InvalidValue: at ``/cursor`` or ``/limit``.
+        """
+        with self._database.reading() as session:
+            jobs.find(session, job_id)
+            return page_of_trials(session, job_id, limit, cursor, states)
+
+    def all_trials(self, job_id: str) -> list[Trial]:
+        """All trials of a job in whatever state, by number."""
+        with self._database.reading() as session:
+            jobs.find(session, job_id)
+            return read_trials(session, job_id)
+
+    def trial(self, job_id: str, number: int) -> Trial:
+        """One trial.
+
+        Raises:
+            UnknownName: there is no such job or trial.
+        """
+        with self._database.reading() as session:
+            jobs.find(session, job_id)
+            return read_trial(session, job_id, number)
+
+    def extras(self, job_id: str) -> dict[int, dict[str, Any]]:
+        """The documents that stand beside trials, by trial number; trials without one are left out."""
+        with self._database.reading() as session:
+            jobs.find(session, job_id)
+            columns = select(TrialRow.number, TrialRow.extras).where(TrialRow.job_id == job_id)
+            rows = session.execute(columns.order_by(TrialRow.number))
+            return {number: document for number, document in rows if document is not None}
+
+    def events(self, job_id: str, *, after: int = 0, limit: int = 1000) -> list[Event]:
+        """What happened to a job after an event's number, oldest first.
+
+        Raises:
+            InvalidValue: at ``/after`` or ``/limit``.
+        """
+        with self._database.reading() as session:
+            jobs.find(session, job_id)
+            return read_events(session, job_id, after, limit)
+
+    def artifact(self, digest: str) -> ArtifactRef:
+        """A deployable file by its digest.
+
+        Raises:
+            UnknownName: no trial has such an artifact.
+        """
+        with self._database.reading() as session:
+            row = session.get(ArtifactRow, digest)
+            if row is None:
+                raise UnknownName("artifact", digest)
+            return ArtifactRef(row.digest, row.size_bytes)
+
+    def inventory(self, key: str) -> dict[str, Any] | None:
+        """A document that was put before, or ``None``."""
+        with self._database.reading() as session:
+            row = session.get(InventoryRow, key)
+            return None if row is None else row.document
+
+    def put_inventory(self, key: str, document: dict[str, Any]) -> None:
+        """Stores a document under a key; an earlier one is replaced."""
+        with self._database.writing() as session:
+            insert = insert_into(session, InventoryRow).values(key=key, document=document)
+            values = {"document": document, "created_at": UtcNow()}
+            session.execute(insert.on_conflict_do_update(index_elements=["key"], set_=values))
+
+    def claim(self, worker: queue.WorkerLock, *, lease_s: float = 60, attempts_cap: int = 5) -> Claim | None:
+        """Takes the oldest job that waits, jobs of dead workers included.
+
+        Args:
+            worker: who takes it; its lock must be held.
+            lease_s: how long the worker may be silent before others take the job over.
+            attempts_cap: a job that was claimed so often in a row without ending a trial fails when its
+                worker dies again.
+
+        Returns:
+            The claim, or ``None`` where nothing waits.
+
+        Raises:
+            StorageError: the worker's lock is not held.
+        """
+        if not worker.is_held:
+            raise StorageError(f"worker {worker.id} does not hold its lock; claim inside its 'with' block")
+        with self._database.reading() as session:
+            if not queue.has_work(session, worker):
+                return None
+        with self._database.writing() as session:
+            row = queue.take(session, worker, lease_s, attempts_cap)
+            session.flush()
+            if row is None:
+                return None
+            return Claim(self._database, jobs.job_value(row), worker.id, row.fence, lease_s)
