@@ -4,7 +4,7 @@ from compression.artifact import Artifact, Deployment
 from compression.compress import Compressed, compress, deploy, shape_model
 from compression.distillation import recover, soft_loss
 from compression.export import OPSET, export_float, input_names, one_line
-from compression.graph import WEIGHT_OPS, layer_of, layer_of_node
+from compression.graph import WEIGHT_OPS, layer_of, layer_of_node, output_layers
 from compression.inventory import list_layers, take_inventory
 from compression.students import build_student
 from compression.tracing import evaluating
@@ -31,6 +31,7 @@ __all__ = [
     "list_layers",
     "main_output",
     "one_line",
+    "output_layers",
     "recover",
     "shape_model",
     "soft_loss",

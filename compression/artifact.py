@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from compression.export import OPSET
 from spaces import Reader, digest_bytes
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What of a target shapes an artifact; a recipe records it, so that ``apply`` makes the same file elsewhere.
+    """What of a target shapes an artifact; a recipe records it, so that ``apply`` makes the same elsewhere.
 
     Attributes:
         channel_multiple: channels that remain after pruning are rounded up to it.

@@ -1,16 +1,15 @@
 """Channel pruning through dependency groups: whole channels go, and every coupled layer shrinks with them.
 
-The groups come from Torch-Pruning's dependency graph (Fang et al. 2023, DepGraph); ratios, rounding and the choice
-of groups are the policy's.
+The groups come from Torch-Pruning's dependency graph (Fang et al. 2023, DepGraph); ratios, rounding and
+the choice of groups are the policy's.
 """
 
 from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch_pruning as tp
@@ -19,6 +18,9 @@ from torch import Tensor, nn
 from compression.tracing import WEIGHT_LAYERS, evaluating, trace
 from compression.workload import main_output
 from spaces import ChannelGroup, CompressionError, InvalidPolicy, Policy, Prune, kept_channels, layer_pointer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 _ROOTS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
@@ -49,13 +51,16 @@ class ChannelGraph:
     def members(self) -> list[tuple[str, ...]]:
         """The layers of each group, in execution order; groups in the order of their first layer."""
         with _quietly(self.model):
-            groups = [self._outputs(group) for group in self._graph.get_all_groups(root_module_types=list(_ROOTS))]
+            groups = [
+                self._outputs(group) for group in self._graph.get_all_groups(root_module_types=list(_ROOTS))
+            ]
         found = {tuple(sorted(names, key=self._order.__getitem__)) for names in groups if names}
         return sorted(found, key=lambda names: self._order[names[0]])
 
     def channels(self, layer: str) -> int:
         """Present output channels of a layer."""
-        return int(self._modules[layer].weight.shape[0])  # type: ignore[union-attr,index]
+        weight: Any = self._modules[layer].weight
+        return int(weight.shape[0])
 
     def remove(self, leader: str, count: int, criterion: str, generator: torch.Generator) -> None:
         """Removes the least important channels of a group.
@@ -81,12 +86,16 @@ class ChannelGraph:
             weakest = torch.argsort(scores, stable=True)[:count].sort().values.tolist()
             group = self._pruning_group(leader, weakest)
             if not self._graph.check_pruning_group(group):
-                raise CompressionError(f"removing {count} of {channels} channels at {leader!r} would empty a layer")
+                raise CompressionError(
+                    f"removing {count} of {channels} channels at {leader!r} would empty a layer"
+                )
             group.prune()
 
     def _pruning_group(self, leader: str, indices: list[int]) -> Any:
         module = self._modules[leader]
-        function = tp.prune_linear_out_channels if isinstance(module, nn.Linear) else tp.prune_conv_out_channels
+        function = (
+            tp.prune_linear_out_channels if isinstance(module, nn.Linear) else tp.prune_conv_out_channels
+        )
         if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d) and module.groups == module.out_channels > 1:
             function = tp.prune_depthwise_conv_out_channels
         return self._graph.get_pruning_group(module, function, idxs=indices)
@@ -158,7 +167,9 @@ def prune_channels(
         InvalidPolicy: a layer does not exist, is not its group's leader, or its channels cannot be pruned.
         CompressionError: the model's dependencies cannot be traced.
     """
-    asked = {name: layer.prune for name, layer in policy.layers.items() if layer.prune and layer.prune.ratio > 0}
+    asked = {
+        name: layer.prune for name, layer in policy.layers.items() if layer.prune and layer.prune.ratio > 0
+    }
     if not asked:
         return
     groups = {group.leader: group for group in channel_groups(model, inputs)}
@@ -193,9 +204,13 @@ def _check(asked: Mapping[str, Prune], groups: Mapping[str, ChannelGroup]) -> No
     for name, prune in asked.items():
         pointer = layer_pointer(name, "prune")
         if prune.granularity != "channel":
-            raise InvalidPolicy.at(pointer, f"granularity {prune.granularity!r} cannot be applied; use 'channel'")
+            raise InvalidPolicy.at(
+                pointer, f"granularity {prune.granularity!r} cannot be applied; use 'channel'"
+            )
         if name not in leader_of:
-            raise InvalidPolicy.at(pointer, f"the model has no prunable layer {name!r}; it has {_list(leader_of)}")
+            raise InvalidPolicy.at(
+                pointer, f"the model has no prunable layer {name!r}; it has {_list(leader_of)}"
+            )
         if leader_of[name] != name:
             detail = f"{name!r} is coupled to {leader_of[name]!r}; the ratio stands there and holds for both"
             raise InvalidPolicy.at(pointer, detail)
@@ -216,7 +231,9 @@ def _scores(group: Any, criterion: str, channels: int, generator: torch.Generato
     importance = tp.importance.GroupMagnitudeImportance(p=order, group_reduction="sum", normalizer=None)
     scores = importance(group)
     if not isinstance(scores, Tensor) or scores.numel() != channels:
-        raise CompressionError("the group's layers share no common channel index, so channels cannot be ranked")
+        raise CompressionError(
+            "the group's layers share no common channel index, so channels cannot be ranked"
+        )
     return scores.detach().cpu()
 
 

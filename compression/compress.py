@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from compression.artifact import Artifact, Deployment
 from compression.channels import prune_channels
@@ -14,8 +12,14 @@ from compression.export import export_float
 from compression.quantization import quantize_int8
 from compression.students import build_student
 from compression.tracing import WEIGHT_LAYERS
-from compression.workload import Workload
 from spaces import InvalidPolicy, LayerPolicy, Policy, layer_pointer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+    from compression.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,8 @@ def compress(
         report: told the share of the training that is done.
 
     Raises:
-        InvalidPolicy: the policy names a layer that the student does not have, or asks for what it cannot take.
+        InvalidPolicy: the policy names a layer that the student does not have, or asks for what it cannot
+            take.
         CompressionError: a stage cannot do what it is asked.
         WorkloadError: the workload's own code fails, or its model cannot be exported.
     """
@@ -72,12 +77,16 @@ def shape_model(
     layers = {name for name, module in model.named_modules() if isinstance(module, WEIGHT_LAYERS)}
     for name in policy.layers:
         if name not in layers:
-            raise InvalidPolicy.at(layer_pointer(name), f"the model has no layer {name!r}; it has {', '.join(layers)}")
+            raise InvalidPolicy.at(
+                layer_pointer(name), f"the model has no layer {name!r}; it has {', '.join(layers)}"
+            )
     prune_channels(model, workload.example_inputs(), policy, multiple=multiple, seed=seed)
     return model
 
 
-def deploy(model: nn.Module, workload: Workload, policy: Policy, path: Path, *, deployment: Deployment) -> Artifact:
+def deploy(
+    model: nn.Module, workload: Workload, policy: Policy, path: Path, *, deployment: Deployment
+) -> Artifact:
     """Writes a model's artifact, with the policy's layers quantized."""
     quantized = [name for name, layer in policy.layers.items() if layer.is_quantized]
     for name in quantized:
@@ -96,7 +105,11 @@ def deploy(model: nn.Module, workload: Workload, policy: Policy, path: Path, *, 
 
 def _check_int8(name: str, layer: LayerPolicy) -> None:
     weight, activation = layer.weight, layer.activation
-    if weight is None or activation is None or (weight.bits, activation.bits, activation.mode) != (8, 8, "static"):
+    if (
+        weight is None
+        or activation is None
+        or (weight.bits, activation.bits, activation.mode) != (8, 8, "static")
+    ):
         detail = "only 8-bit weights with 8-bit static activations can be deployed; use these, or 32 and 32"
         raise InvalidPolicy.at(layer_pointer(name), detail)
     if weight.granularity != "channel" or not weight.symmetric:

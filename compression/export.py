@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import onnx
 import onnxruntime
@@ -13,9 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from compression.graph import label_layers, label_outputs
-from compression.tracing import WEIGHT_LAYERS
-from compression.workload import Workload
+from compression.tracing import trace
 from spaces import WorkloadError
+
+if TYPE_CHECKING:
+    from compression.workload import Workload
 
 OPSET: Final = 17
 """ONNX operator set of every artifact."""
@@ -38,16 +40,20 @@ def export_float(model: nn.Module, workload: Workload, path: Path) -> None:
         try:
             _export(model, inputs, raw)
             graph_file = onnx.load(raw)
+            calls = trace(model, inputs)
         except Exception as error:  # the exporter raises what the user's forward raises, and much else
-            raise WorkloadError(f"workload {workload.name!r}: the model cannot be exported: {one_line(error)}") from error
-        layers = [name for name, module in model.named_modules() if isinstance(module, WEIGHT_LAYERS)]
-        label_layers(graph_file.graph, layers)
+            raise WorkloadError(
+                f"workload {workload.name!r}: the model cannot be exported: {one_line(error)}"
+            ) from error
+        label_layers(graph_file.graph, [(call.name, call.weight) for call in calls])
         onnx.save(graph_file, raw)
         folded = Path(scratch) / "folded.onnx"
         try:
             _fold(raw, folded)
         except Exception as error:
-            raise WorkloadError(f"workload {workload.name!r}: ONNX Runtime refuses it: {one_line(error)}") from error
+            raise WorkloadError(
+                f"workload {workload.name!r}: ONNX Runtime refuses it: {one_line(error)}"
+            ) from error
         graph_file = onnx.load(folded)
     label_outputs(graph_file.graph)
     onnx.save(graph_file, path)

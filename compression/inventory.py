@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from compression.channels import channel_groups
@@ -28,7 +30,7 @@ def take_inventory(model: nn.Module, inputs: tuple[Tensor, ...]) -> LayerInvento
 
 
 def list_layers(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[LayerInfo, ...]:
-    """The weight layers that run, in the order of their first call; MACs are for one example, all calls together."""
+    """The weight layers that run, by their first call; MACs are for one example, all calls together."""
     macs: dict[str, int] = {}
     modules: dict[str, nn.Module] = {}
     for call in trace(model, inputs):
@@ -38,9 +40,9 @@ def list_layers(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[LayerInfo
 
 
 def _describe(name: str, module: nn.Module, macs: int) -> LayerInfo:
-    shape = tuple(module.weight.shape)  # type: ignore[union-attr,arg-type]
+    weight: Any = module.weight
     parameters = sum(parameter.numel() for parameter in module.parameters(recurse=False))
-    return LayerInfo(name, _op(module), shape, macs, parameters)
+    return LayerInfo(name, _op(module), tuple(weight.shape), macs, parameters)
 
 
 def _op(module: nn.Module) -> str:

@@ -1,12 +1,10 @@
-"""Static int8 quantization of chosen layers in an ONNX file; the other layers stay float, and stay so at run time."""
+"""Static int8 quantization of chosen layers in an ONNX file; the other layers stay float, at run time too."""
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Collection, Iterator
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import onnx
@@ -15,15 +13,20 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from compression.export import input_names
 from compression.graph import WEIGHT_OPS, layer_of
-from compression.workload import Workload
 from spaces import CompressionError, WorkloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from compression.workload import Workload
 
 CALIBRATION_EXAMPLES: Final = 128
 CALIBRATION_BATCH: Final = 64
 
 _GLUE: Final = frozenset({
-    "Add", "Mul", "Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Reshape", "Flatten",
-    "Transpose", "Squeeze", "Unsqueeze", "ReduceMean",
+    "Add", "Mul", "Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Reshape",
+    "Flatten", "Transpose", "Squeeze", "Unsqueeze", "ReduceMean",
 })  # fmt: skip
 """Operators that ONNX Runtime can compute on int8 between two int8 layers."""
 
@@ -36,10 +39,11 @@ def quantize_int8(
     *,
     reduce_range: bool,
 ) -> None:
-    """Quantizes layers to int8 weights (symmetric, by output channel) and uint8 activations (by tensor, min-max).
+    """Quantizes layers to int8 weights (symmetric, by output channel) and uint8 activations (by tensor).
 
-    Operators between int8 layers are quantized with them; everything else computes in float. The file honours that
-    under a runtime's default options (see `_guard_float_layers`).
+    Ranges of activations are the least and greatest values of the calibration split. Operators between int8
+    layers are quantized with them; everything else computes in float. The file honours that under a
+    runtime's default options (see `_guard_float_layers`).
 
     Args:
         source: a file of `export_float`.
@@ -52,7 +56,8 @@ def quantize_int8(
         CompressionError: a layer has no node in the graph, or the quantizer refuses the graph.
         WorkloadError: the calibration split is empty.
     """
-    graph = onnx.load(source).graph
+    whole = onnx.load(source)
+    graph = whole.graph
     by_layer: dict[str, list[str]] = {}
     for node in graph.node:
         layer = layer_of(node.name)
@@ -62,13 +67,12 @@ def quantize_int8(
     if missing:
         raise CompressionError(f"layers {', '.join(missing)} have no weight operator in the exported graph")
     chosen = {name for layer in layers for name in by_layer[layer]}
+    _untie(graph, chosen)
     nodes = [*chosen, *_glue_between(graph, chosen)]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            _without_advice(
-                source, path, _Reader(workload), nodes=sorted(nodes), reduce_range=reduce_range
-            )
+            _without_advice(whole, path, _Reader(workload), nodes=sorted(nodes), reduce_range=reduce_range)
     except WorkloadError:
         raise
     except Exception as error:
@@ -79,13 +83,15 @@ def quantize_int8(
     onnx.save(model, path)
 
 
-def _without_advice(source: Path, path: Path, reader: CalibrationDataReader, *, nodes: list[str], reduce_range: bool) -> None:
+def _without_advice(
+    whole: Any, path: Path, reader: CalibrationDataReader, *, nodes: list[str], reduce_range: bool
+) -> None:
     """`quantize_static` logs advice to pre-process the model, which `export_float` has done."""
     root = logging.getLogger()
     level, root.level = root.level, logging.ERROR
     try:
         quantize_static(
-            str(source),
+            whole,
             str(path),
             reader,
             quant_format=QuantFormat.QDQ,
@@ -116,7 +122,30 @@ def _feeds(workload: Workload) -> Iterator[dict[str, Any]]:
         names = input_names(len(inputs))
         yield {name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)}
     if empty:
-        raise WorkloadError(f"workload {workload.name!r}: the calibration split is empty; int8 needs examples")
+        raise WorkloadError(
+            f"workload {workload.name!r}: the calibration split is empty; int8 needs examples"
+        )
+
+
+def _untie(graph: Any, quantized: set[str]) -> None:
+    """Gives float layers that share a tensor with quantized ones a copy of it, in place.
+
+    The quantizer replaces a tensor for all who read it, so the float layers would compute on rounded weights.
+    """
+    stored = {item.name: item for item in graph.initializer}
+    taken = {value for node in graph.node if node.name in quantized for value in node.input}
+    copies: dict[str, str] = {}
+    for node in graph.node:
+        if node.name in quantized:
+            continue
+        for index, value in enumerate(node.input):
+            if value in stored and value in taken:
+                if value not in copies:
+                    copies[value] = f"{value}:float"
+                    copy = graph.initializer.add()
+                    copy.CopyFrom(stored[value])
+                    copy.name = copies[value]
+                node.input[index] = copies[value]
 
 
 def _glue_between(graph: Any, chosen: set[str]) -> list[str]:
@@ -139,9 +168,10 @@ def _glue_between(graph: Any, chosen: set[str]) -> list[str]:
 def _guard_float_layers(graph: Any, quantized: set[str]) -> None:
     """Keeps float layers float under the runtime's default optimizers, in place.
 
-    ONNX Runtime (WeightBiasQuantization, seen in 1.31 and 1.32) turns a float Conv or Gemm between DequantizeLinear and
-    QuantizeLinear into int8 when a session is created. It does so only if the input's scale is a scalar. So a float
-    layer gets its own DequantizeLinear with the same scale repeated for each channel: the same values, no fusion.
+    ONNX Runtime (WeightBiasQuantization, seen in 1.31 and 1.32) turns a float Conv or Gemm between
+    DequantizeLinear and QuantizeLinear into int8 when a session is created. It does so only if the input's
+    scale is a scalar. So a float layer gets its own DequantizeLinear with the same scale repeated for each
+    channel: the same values, no fusion.
     """
     producers = {value: node for node in graph.node for value in node.output}
     constants = {initializer.name: initializer for initializer in graph.initializer}

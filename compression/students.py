@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
@@ -13,13 +13,18 @@ from compression.tracing import WEIGHT_LAYERS, Call, trace
 from compression.workload import HasStudents, Workload
 from spaces import CompressionError, Student
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def build_student(workload: Workload, reference: nn.Module, student: Student | None, *, multiple: int) -> nn.Module:
+
+def build_student(
+    workload: Workload, reference: nn.Module, student: Student | None, *, multiple: int
+) -> nn.Module:
     """A fresh model for a policy's student, in eval mode.
 
     The family ``self`` starts from the reference's weights: depth keeps evenly spaced blocks of each run of
-    repeated, shape-preserving blocks; width keeps the channels with the largest L1 norms. Module paths stay what
-    they are in the reference. Other families come from the workload and start from scratch.
+    repeated, shape-preserving blocks; width keeps the channels with the largest L1 norms. Module paths
+    stay what they are in the reference. Other families come from the workload and start from scratch.
 
     Args:
         workload: for example inputs and other families.
@@ -45,8 +50,8 @@ def build_student(workload: Workload, reference: nn.Module, student: Student | N
 def drop_blocks(model: nn.Module, inputs: tuple[Tensor, ...], depth: float) -> None:
     """Replaces blocks by the identity, in place, until a share of each run remains.
 
-    A run is the children of one container that are of the same class and hold weights. A block can be dropped if it
-    maps one tensor to one of the same shape. At least one block of each run stays.
+    A run is the children of one container that are of the same class and hold weights. A block can be
+    dropped if it maps one tensor to one of the same shape. At least one block of each run stays.
 
     Args:
         model: changed in place.
@@ -56,19 +61,25 @@ def drop_blocks(model: nn.Module, inputs: tuple[Tensor, ...], depth: float) -> N
     Raises:
         CompressionError: no run has a block to drop.
     """
-    calls = {call.name: call for call in trace(model, inputs, lambda module: not isinstance(module, WEIGHT_LAYERS))}
+    calls = {
+        call.name: call for call in trace(model, inputs, lambda module: not isinstance(module, WEIGHT_LAYERS))
+    }
     dropped = 0
     for path, container in list(model.named_modules()):
         if not isinstance(container, nn.Sequential | nn.ModuleList):
             continue
         for names in _runs(container):
-            spare = [name for name in names if _preserves_shape(calls.get(f"{path}.{name}" if path else name))]
+            spare = [
+                name for name in names if _preserves_shape(calls.get(f"{path}.{name}" if path else name))
+            ]
             keep = max(math.ceil(depth * len(names)), len(names) - len(spare), 1)
             for name in _evenly(spare, len(names) - keep):
                 container[int(name)] = nn.Identity()
                 dropped += 1
     if not dropped:
-        raise CompressionError(f"depth {depth:g}: the model has no repeated blocks of equal shape that could be dropped")
+        raise CompressionError(
+            f"depth {depth:g}: the model has no repeated blocks of equal shape that could be dropped"
+        )
 
 
 def _foreign(workload: Workload, student: Student) -> nn.Module:
@@ -77,7 +88,9 @@ def _foreign(workload: Workload, student: Student) -> nn.Module:
         families = dict(workload.students())
     if student.family not in families:
         known = ", ".join(["self", *families])
-        raise CompressionError(f"workload {workload.name!r} has no student family {student.family!r}; it has: {known}")
+        raise CompressionError(
+            f"workload {workload.name!r} has no student family {student.family!r}; it has: {known}"
+        )
     return families[student.family](student.depth, student.width).eval()
 
 

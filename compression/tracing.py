@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 WEIGHT_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
@@ -30,11 +33,17 @@ class Call:
     output_shape: tuple[int, ...] | None
 
     @property
+    def weight(self) -> Tensor:
+        """Of a weight layer: output channels first."""
+        weight: Tensor = self.module.weight  # type: ignore[assignment]
+        return weight
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates of a weight layer for one example."""
         if not isinstance(self.module, WEIGHT_LAYERS) or self.output_shape is None:
             return 0
-        weight = self.module.weight
+        weight = self.weight
         outputs = math.prod(self.output_shape) // self.output_shape[0]
         return outputs * (weight.numel() // weight.shape[0])
 
@@ -65,7 +74,9 @@ def trace(
     """
     calls: list[Call] = []
     handles = [
-        module.register_forward_hook(_recorder(calls, name)) for name, module in model.named_modules() if want(module)
+        module.register_forward_hook(_recorder(calls, name))
+        for name, module in model.named_modules()
+        if want(module)
     ]
     try:
         with evaluating(model):

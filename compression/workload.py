@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-import numpy as np
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
+    import numpy as np
     from torch import Tensor, nn
 
 Split = Literal["train", "calibration", "validation", "test"]
@@ -38,7 +36,9 @@ class Workload(Protocol):
         """Inputs for one call, batch first, with a batch of 1; they fix the artifact's inputs in order."""
         ...
 
-    def batches(self, split: str, batch_size: int, *, limit: int | None = None, seed: int = 0) -> Iterator[Batch]:
+    def batches(
+        self, split: str, batch_size: int, *, limit: int | None = None, seed: int = 0
+    ) -> Iterator[Batch]:
         """Batches of a split; ``train`` alone is shuffled, by `seed`; `limit` bounds the examples."""
         ...
 
@@ -62,4 +62,5 @@ class HasStudents(Protocol):
 
 def main_output(outputs: Any) -> Tensor:
     """The tensor that loss and metric are computed on: the output, or the first of a tuple or list."""
-    return outputs[0] if isinstance(outputs, tuple | list) else outputs
+    output: Tensor = outputs[0] if isinstance(outputs, tuple | list) else outputs
+    return output

@@ -1,4 +1,4 @@
-"""What a policy scores: workloads, targets, accuracy, latency, size. Importing it loads neither torch nor a runtime."""
+"""What a policy scores: workloads, targets, accuracy, latency, size. Importing it loads no torch."""
 
 from evaluators.children import Child
 from evaluators.gate import CEILING, Gate

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from evaluators.runtime import Array
 from spaces import Metric, WorkloadError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from compression import Workload
+    from evaluators.runtime import Array
 
 RESAMPLES: Final = 400
 CONFIDENCE: Final = 0.95
@@ -31,7 +32,9 @@ def score(workload: Workload, outputs: Array, targets: Array) -> float:
     try:
         value = float(workload.metric(outputs, targets))
     except Exception as error:  # the user's metric may raise anything
-        raise WorkloadError(f"workload {workload.name!r}: metric raised {type(error).__name__}: {error}") from error
+        raise WorkloadError(
+            f"workload {workload.name!r}: metric raised {type(error).__name__}: {error}"
+        ) from error
     if not math.isfinite(value):
         raise WorkloadError(f"workload {workload.name!r}: metric returned {value}, not a finite number")
     return value
@@ -48,14 +51,16 @@ def accuracy(workload: Workload, outputs: Array, targets: Array, split: str, see
         seed: of the resampling.
     """
     value = score(workload, outputs, targets)
-    low, high = _interval(lambda chosen: score(workload, outputs[chosen], targets[chosen]), len(targets), seed)
+    low, high = _interval(
+        lambda chosen: score(workload, outputs[chosen], targets[chosen]), len(targets), seed
+    )
     return Metric(value, "fraction", low=min(low, value), high=max(high, value), split=split)
 
 
 def accuracy_drop(
     workload: Workload, reference: Array, outputs: Array, targets: Array, split: str, seed: int = 0
 ) -> Metric:
-    """Reference minus candidate on the same examples: resampled in pairs, so that small differences mean something.
+    """Reference minus candidate on the same examples: resampled in pairs, for small differences.
 
     Args:
         workload: gives the metric.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from spaces import digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def cache_root() -> Path:

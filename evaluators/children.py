@@ -14,14 +14,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import psutil
 
 from spaces import MeasurementError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 POLL_S = 0.2
 
@@ -95,7 +97,9 @@ class Child:
                 raise MeasurementError(f"took longer than its limit of {timeout_s:g} s and was ended")
             elif memory_bytes is not None and self.memory_bytes() > memory_bytes:
                 self.kill()
-                raise MeasurementError(f"used more than its limit of {memory_bytes / 2**30:.1f} GiB and was ended")
+                raise MeasurementError(
+                    f"used more than its limit of {memory_bytes / 2**30:.1f} GiB and was ended"
+                )
         line, _, self._buffer = self._buffer.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
         return answer
@@ -155,7 +159,7 @@ def serve(handle: Callable[[dict[str, Any], Callable[[dict[str, Any]], None]], N
 
 
 def _read(stream: IO[str], requests: SimpleQueue[str]) -> None:
-    """Passes lines on; the end of the stream ends the process at once, whatever it is doing: its parent is gone."""
+    """Passes lines on; the end of the stream ends the process, whatever it is doing: its parent is gone."""
     while line := stream.readline():
         requests.put(line)
     os._exit(0)

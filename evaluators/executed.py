@@ -1,21 +1,23 @@
 """What each layer really runs as: the optimized graph is written out by the runtime and read back.
 
-Read with default session options, as a user's session has them: ONNX Runtime may quantize a layer that the file holds in
-float, and may run in float what the file holds quantized.
+Read with default session options, as a user's session has them: ONNX Runtime may quantize a layer that the
+file holds in float, and may run in float what the file holds quantized.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import onnx
 
-from compression import layer_of_node
+from compression import layer_of_node, output_layers
 from evaluators.runtime import open_session
 from spaces import Capabilities, DeploymentError, LayerInfo, LayerPolicy, Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 _KERNELS: Final[dict[str, str]] = {
     "Conv": "float32",
@@ -33,7 +35,7 @@ _KERNELS: Final[dict[str, str]] = {
     "DynamicQuantizeMatMul": "int8-dynamic",
     "MatMulNBits": "int4-weight",
 }
-"""What a weight operator of ONNX Runtime computes in, by operator type (``kernels`` documentation, CPU provider)."""
+"""What a weight operator of ONNX Runtime computes in, by type (``kernels`` documentation, CPU provider)."""
 
 
 def read_executed(path: Path) -> dict[str, str]:
@@ -52,10 +54,11 @@ def read_executed(path: Path) -> dict[str, str]:
         optimized = Path(scratch) / "optimized.onnx"
         open_session(path, optimized=optimized)
         nodes = list(onnx.load(optimized).graph.node)
+    outputs = output_layers(onnx.load(path).graph)
     found: dict[str, set[str]] = {}
     for node in nodes:
         kernel = _kernel(node)
-        layer = layer_of_node(node)
+        layer = layer_of_node(node, outputs)
         if kernel is not None and layer is not None:
             found.setdefault(layer, set()).add(kernel)
     return {layer: _merge(kernels) for layer, kernels in found.items()}

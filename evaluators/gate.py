@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from spaces import Metrics
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from spaces import Metrics
 
 CEILING: Final = 1.0
 """The highest accuracy there is, a fraction."""
@@ -34,7 +36,9 @@ class Gate:
         for costs in self.unbeatable:
             if costs and all(_clearly_beats(name, value, metrics) for name, value in costs.items()):
                 beaten = ", ".join(f"{name} {value:g}" for name, value in costs.items())
-                return f"could not reach the front at any accuracy: a trial of accuracy {CEILING:g} has {beaten}"
+                return (
+                    f"could not reach the front at any accuracy: a trial of accuracy {CEILING:g} has {beaten}"
+                )
         return None
 
     def to_dict(self) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -22,7 +22,13 @@ from evaluators.latency import Timing, time_calls
 from evaluators.runtime import Array, open_session
 from spaces import DeploymentError, MeasurementError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
 TIMEOUT_S: Final = 120.0
+SESSIONS: Final = 4
+"""Sessions of each artifact: where one's memory happens to lie changes its latency by a few per cent."""
+
 ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -32,13 +38,21 @@ class Meter:
     def __init__(self) -> None:
         self._child: Child | None = None
 
-    def measure(self, artifacts: Mapping[str, Path], inputs: Mapping[str, Array], *, seed: int = 0) -> dict[str, Timing]:
+    def measure(
+        self,
+        artifacts: Mapping[str, Path],
+        inputs: Mapping[str, Array],
+        *,
+        seed: int = 0,
+        quiet_ms: float | None = None,
+    ) -> dict[str, Timing]:
         """Times one call of each artifact against the one named ``baseline``.
 
         Args:
             artifacts: files by name; one is named `evaluators.latency.BASELINE`.
             inputs: the feed of one call.
             seed: of the order and of the intervals.
+            quiet_ms: the baseline's CPU time on a quiet machine, once it is known.
 
         Raises:
             DeploymentError: the runtime refuses an artifact.
@@ -47,9 +61,16 @@ class Meter:
         lock = FileLock(_lock_path(), timeout=TIMEOUT_S)
         try:
             with lock, tempfile.TemporaryDirectory() as scratch:
-                answer = self._ask(artifacts, inputs, Path(scratch) / "feed.npz", seed)
+                feed = Path(scratch) / "feed.npz"
+                np.savez(feed, **dict(inputs))  # type: ignore[arg-type]
+                paths = {name: str(path) for name, path in artifacts.items()}
+                answer = self._ask(
+                    {"artifacts": paths, "feed": str(feed), "seed": seed, "quiet_ms": quiet_ms}
+                )
         except Timeout as error:
-            raise MeasurementError(f"another measurement has held {lock.lock_file} for {TIMEOUT_S:g} s") from error
+            raise MeasurementError(
+                f"another measurement has held {lock.lock_file} for {TIMEOUT_S:g} s"
+            ) from error
         if "error" in answer:
             raise DeploymentError(answer["error"])
         return {name: Timing(**timing) for name, timing in answer["timings"].items()}
@@ -60,11 +81,9 @@ class Meter:
             self._child.close()
             self._child = None
 
-    def _ask(self, artifacts: Mapping[str, Path], inputs: Mapping[str, Array], feed: Path, seed: int) -> dict[str, Any]:
-        np.savez(feed, **dict(inputs))  # type: ignore[arg-type]
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         child = self._running()
-        paths = {name: str(path) for name, path in artifacts.items()}
-        child.send({"artifacts": paths, "feed": str(feed), "seed": seed})
+        child.send(request)
         return child.receive(TIMEOUT_S)
 
     def _running(self) -> Child:
@@ -83,17 +102,18 @@ def _handle(request: dict[str, Any], answer: Callable[[dict[str, Any]], None]) -
     try:
         with np.load(request["feed"]) as archive:
             feed = {name: archive[name] for name in archive.files}
-        sessions = {name: open_session(Path(path)) for name, path in request["artifacts"].items()}
-        calls = {name: _call(session, feed) for name, session in sessions.items()}
-        timings = time_calls(calls, seed=request["seed"])
+        calls = {name: _calls(Path(path), feed) for name, path in request["artifacts"].items()}
+        timings = time_calls(calls, seed=request["seed"], quiet_ms=request["quiet_ms"])
     except DeploymentError as error:
         answer({"error": str(error)})
     else:
         answer({"timings": {name: asdict(timing) for name, timing in timings.items()}})
 
 
-def _call(session: Any, feed: dict[str, Array]) -> Callable[[], Any]:
-    return lambda: session.run(None, feed)
+def _calls(path: Path, feed: dict[str, Array]) -> list[Callable[[], Any]]:
+    """The same call on several sessions of an artifact."""
+    sessions = [open_session(path) for _ in range(SESSIONS)]
+    return [partial(session.run, None, feed) for session in sessions]
 
 
 def _pin() -> None:

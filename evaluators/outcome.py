@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from spaces import Metrics, metrics_from_dict, metrics_to_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Status = Literal["completed", "gated", "infeasible", "failed"]
 
@@ -29,8 +31,8 @@ class Outcome:
     """What an evaluation found.
 
     Attributes:
-        status: completed; gated (could not reach the front); infeasible (cannot be deployed as the policy says);
-            failed (the workload or a measurement failed).
+        status: completed; gated (could not reach the front); infeasible (cannot be deployed as the policy
+            says); failed (the workload or a measurement failed).
         reason: one line for a person where the status is not completed.
         metrics: by name; whatever was found before the evaluation ended.
         executed_as: what each weight layer really runs as, by module path.

@@ -1,6 +1,7 @@
 """The process in which policies are compressed and scored; run as ``python -m evaluators.process``.
 
-It holds torch and the user's workload, so that a controller without either can limit its time and memory, and end it.
+It holds torch and the user's workload, so that a controller without either can limit its time and memory,
+and end it.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ class Desk:
             seed=request["seed"],
             calibrated_ms=request.get("calibrated_ms"),
         )
-        inventories, skipped = self._inventories([item and Student.from_dict(item) for item in request["students"]])
+        inventories, skipped = self._inventories(
+            [item and Student.from_dict(item) for item in request["students"]]
+        )
         reference = self._evaluator.reference
         return {
             "inventories": inventories,
@@ -85,7 +88,9 @@ class Desk:
                 answer({"share": share})
 
         gate = Gate(request.get("unbeatable", ()))
-        outcome, path = self._evaluator.evaluate(Policy.from_dict(request["policy"]), gate=gate, report=report)
+        outcome, path = self._evaluator.evaluate(
+            Policy.from_dict(request["policy"]), gate=gate, report=report
+        )
         return {"outcome": outcome.to_dict(), "path": path and str(path)}
 
     def _finish(self, request: dict[str, Any], answer: Answer) -> dict[str, Any]:

@@ -1,8 +1,7 @@
-"""Running an artifact on ONNX Runtime as a user would: default optimizations, a declared number of threads."""
+"""Running an artifact on ONNX Runtime as a user would: default optimizations, a given number of threads."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -12,6 +11,8 @@ from numpy.typing import NDArray
 from spaces import DeploymentError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from compression import Workload
 
 BATCH_SIZE: Final = 64

@@ -1,12 +1,14 @@
-"""Uniform policies that come first in every search: all layers alike. They cost few trials and span the trade-off."""
+"""Uniform policies that come first in every search: all layers alike. They are few and span the trade-off."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import product
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from spaces import STUDENT_AXIS, Axis, Bits, Point, SearchSpace, StudentSpace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MOST: Final = 8
 RATIOS: Final = (0.0, 0.5, 0.25, 0.75, 0.875)
@@ -15,8 +17,9 @@ RATIOS: Final = (0.0, 0.5, 0.25, 0.75, 0.875)
 def anchors(space: SearchSpace, budget: int) -> list[Point]:
     """The uniform points of a space, most telling first, without repetition.
 
-    For each student: every bit-width for all layers, crossed with ratios for all groups (none, half, a quarter, three
-    quarters), each axis at its nearest choice. The reference as it is comes last, being known already.
+    For each student: every bit-width for all layers, crossed with ratios for all groups (none, half, a
+    quarter, three quarters), each axis at its nearest choice. The reference as it is comes last, being
+    known already.
 
     Args:
         space: to span.

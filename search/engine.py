@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
 from itertools import product
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from search.anchors import anchors
 from search.samplers.nsga2 import make_nsga2
 from search.samplers.random import make_random
 from search.samplers.study import Proposal, seed_for
 from search.samplers.tpe import make_tpe
-from search.spec import JobSpec
 from search.trial import Trial
 from spaces import STUDENT_AXIS, Point, SearchSpace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from search.spec import JobSpec
 
 MOVES: Final = 64
 """Random moves away from a proposal that was evaluated before, until the rest of the space is listed."""
@@ -104,14 +107,16 @@ class Engine:
         return {**point, axis.name: draw.randrange(len(axis.choices))}
 
     def _any_unseen(self, draw: random.Random) -> Point:
-        """A small space is nearly used up: lists it in a random order. A large one is never listed to its end."""
+        """A small space is nearly used up: lists it in a random order. A large one is never listed whole."""
         students = list(range(len(self._space.students)))
         draw.shuffle(students)
         for student in students:
             axes = self._space.students[student].axes
             orders = [draw.sample(range(len(axis.choices)), len(axis.choices)) for axis in axes]
             for indices in product(*orders):
-                point = {STUDENT_AXIS: student} | {axis.name: i for axis, i in zip(axes, indices, strict=True)}
+                point = {STUDENT_AXIS: student} | {
+                    axis.name: i for axis, i in zip(axes, indices, strict=True)
+                }
                 if self._space.policy(point).digest not in self._seen:
                     return point
         raise StopIteration

@@ -1,24 +1,28 @@
 """Fronts, hypervolume and knee of finished trials; point dominance, intervals play no part.
 
-Hypervolume is a share of the box between the worst point that counts and the ideal: accuracy 0 to the reference's
-accuracy, each cost from the reference's value down to 0. It is 0 with no trial and grows towards 1; a trial that costs
-more than the reference on some axis adds nothing. A front whose accuracy exceeds the reference's can pass 1.
+Hypervolume is a share of the box between the worst point that counts and the ideal: accuracy 0 to the
+reference's accuracy, each cost from the reference's value down to 0. It is 0 with no trial and grows
+towards 1; a trial that costs more than the reference on some axis adds nothing. A front whose accuracy
+exceeds the reference's can pass 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import moocore
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluators import CEILING
-from search.spec import Bound
 from search.trial import Trial, TrialState
 from spaces import Method, Metrics, direction
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from search.spec import Bound
 
 Floats = NDArray[np.float64]
 
@@ -86,18 +90,22 @@ def hypervolume(trials: Sequence[Trial], objectives: Sequence[str], reference: M
     """The share of the reference's box that trials dominate; 0 with none, or without a reference."""
     if not trials or any(name not in reference for name in objectives):
         return 0.0
-    points = np.array([[_share(trial.value(name), name, reference) for name in objectives] for trial in trials])
+    points = np.array(
+        [[_share(trial.value(name), name, reference) for name in objectives] for trial in trials]
+    )
     inside = points[(points < 1).all(axis=1)]
     return float(moocore.hypervolume(inside, ref=np.ones(len(objectives)))) if len(inside) else 0.0
 
 
 def unbeatable(front: Front) -> list[dict[str, float]]:
-    """Costs of the front's trials whose accuracy is the highest there is: whoever they beat cannot join it."""
+    """Costs of the front's trials of the highest accuracy there is: whoever they beat cannot join it."""
     if "accuracy" not in front.objectives:
         return []
     costs = [name for name in front.objectives if direction(name) == "minimize"]
     return [
-        {name: trial.value(name) for name in costs} for trial in front.trials if trial.value("accuracy") >= CEILING
+        {name: trial.value(name) for name in costs}
+        for trial in front.trials
+        if trial.value("accuracy") >= CEILING
     ]
 
 
@@ -146,7 +154,7 @@ def _share(value: float, objective: str, reference: Metrics) -> float:
 
 
 def _knee(front: Sequence[Trial], objectives: Sequence[str]) -> int | None:
-    """The trial farthest below the hyperplane through the extremes (Das 1999, scaled to the front's own range)."""
+    """The trial farthest below the hyperplane through the extremes (Das 1999), scaled to its range."""
     if not front:
         return None
     costs = _costs(front, objectives)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import shutil
 import signal
@@ -104,9 +105,14 @@ def main() -> None:
     run_worker(Settings.load(data_dir=arguments.data, database_url=arguments.database), stop)
 
 
-def configure_log() -> None:
-    """Logs lines of key and value to standard error."""
+def configure_log(level: int = logging.INFO) -> None:
+    """Logs lines of key and value to standard error.
+
+    Args:
+        level: what is less is left out.
+    """
     structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -14,6 +14,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import SQLCompiler
+    from sqlalchemy.types import TypeEngine
 
 Document = JSON(none_as_null=True)
 """A JSON document. Not PostgreSQL's ``jsonb``, which reorders keys: a space's layer rules hold in order."""
@@ -43,11 +44,11 @@ class UtcDateTime(TypeDecorator[datetime]):
 class Line(TypeDecorator[str]):
     """Text from anywhere, such as a library's error message; what a database refuses is replaced.
 
-    PostgreSQL knows no NUL and UTF-8 no lone surrogate. Neither keeps a result from being stored, and an id with
-    one is unknown like any other.
+    PostgreSQL knows no NUL and UTF-8 no lone surrogate. Neither keeps a result from being stored, and an id
+    with one is unknown like any other.
     """
 
-    impl = Text
+    impl: TypeEngine[str] | type[TypeEngine[str]] = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:

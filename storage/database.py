@@ -94,9 +94,8 @@ class Database:
             found = schema.revision(connection)
         if found != schema.head():
             has = "has no schema" if found is None else f"has schema {found}"
-            raise StorageError(
-                f"database {self} {has}, this version needs {schema.head()}; run 'tauten db upgrade'"
-            )
+            remedy = "run 'tauten db upgrade'" if schema.is_known(found) else "install a newer tauten"
+            raise StorageError(f"database {self} {has}, this version needs {schema.head()}; {remedy}")
 
     def close(self) -> None:
         """Closes every connection; the next use opens new ones."""

@@ -42,6 +42,15 @@ def head() -> str:
     return revision
 
 
+@cache
+def is_known(revision: str | None) -> bool:
+    """The schema is one that `upgrade` can start from; a newer version's is not."""
+    if revision is None:
+        return True
+    known = ScriptDirectory.from_config(config()).walk_revisions()
+    return any(script.revision == revision for script in known)
+
+
 def revision(connection: Connection) -> str | None:
     """The revision that a database has, or ``None`` where it has no schema."""
     return MigrationContext.configure(connection).get_current_revision()

@@ -1,4 +1,4 @@
-"""What this host is: CPU features that shape artifacts, and a fingerprint that says where a number was measured."""
+"""What this host is: CPU features that shape artifacts, and a fingerprint of where a number was measured."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import platform
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from evaluators.targets.target import Target
+if TYPE_CHECKING:
+    from evaluators.targets.target import Target
 
 
 @cache

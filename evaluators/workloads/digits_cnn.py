@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import sklearn
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -19,6 +17,11 @@ from torch.nn import functional as F  # noqa: N812
 
 from evaluators.cache import cached
 from spaces import UnknownName, digest_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
 EPOCHS: Final = 16
 BATCH_SIZE: Final = 64
@@ -146,7 +149,9 @@ class DigitsCnn:
             torch.manual_seed(self.seed)
             model = DigitsNet().train()
             steps = EPOCHS * -(-len(self._splits["train"][0]) // BATCH_SIZE)
-            optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)
+            optimizer = torch.optim.SGD(
+                model.parameters(), 0.1, momentum=0.9, weight_decay=5e-4, nesterov=True
+            )
             schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=steps)
             for epoch in range(EPOCHS):
                 for inputs, targets in self.batches("train", BATCH_SIZE, seed=self.seed + epoch):

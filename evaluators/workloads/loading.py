@@ -1,4 +1,4 @@
-"""Finding workloads: registered by entry point or in ``tauten.toml``; a file's factory on the command line alone."""
+"""Finds workloads: registered by entry point or in ``tauten.toml``, or by file on the command line alone."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def list_workloads(directory: Path | None = None) -> dict[str, WorkloadInfo]:
 
 
 def is_file_reference(name: str) -> bool:
-    """The name is of the form ``path/to/file.py:factory``, which runs code: never accept it from a request."""
+    """The name is a ``path/to/file.py:factory``, which runs code: never accept it from a request."""
     return _FILE.fullmatch(name) is not None
 
 
@@ -81,7 +81,9 @@ def load_workload(name: str, *, allow_files: bool = False) -> Workload:
         source = known[name].source
     address, _, attribute = source.rpartition(":")
     try:
-        module = _module_of_file(Path(address)) if address.endswith(".py") else importlib.import_module(address)
+        module = (
+            _module_of_file(Path(address)) if address.endswith(".py") else importlib.import_module(address)
+        )
         factory = getattr(module, attribute)
         workload = factory()
     except Exception as error:  # the user's code may raise anything
@@ -112,7 +114,9 @@ def _checked(name: str, workload: Any) -> Workload:
     if lacking:
         raise WorkloadError(f"workload {name!r}: {type(workload).__name__} lacks {', '.join(lacking)}")
     if not _NAME.fullmatch(workload.name):
-        raise WorkloadError(f"workload {name!r}: its name {workload.name!r} must be of letters, digits, '.', '_', '-'")
+        raise WorkloadError(
+            f"workload {name!r}: its name {workload.name!r} must be of letters, digits, '.', '_', '-'"
+        )
     return workload  # type: ignore[no-any-return]
 
 
@@ -126,7 +130,9 @@ def _configured(directory: Path) -> list[tuple[str, str]]:
         raise InvalidValue.at("", f"{path}: {error}") from error
     wrong = [name for name, source in table.items() if not isinstance(source, str) or ":" not in source]
     if wrong:
-        raise InvalidValue.at(f"/workloads/{wrong[0]}", f"{path}: must be 'module:factory' or 'path.py:factory'")
+        raise InvalidValue.at(
+            f"/workloads/{wrong[0]}", f"{path}: must be 'module:factory' or 'path.py:factory'"
+        )
     return [(name, _anchored(source, directory)) for name, source in table.items()]
 
 

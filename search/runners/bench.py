@@ -1,15 +1,13 @@
-"""The evaluating process as its controller sees it: typed requests, limits, and interruption while waiting."""
+"""The evaluating process as its controller sees it: typed requests, limits, interruption while waiting."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evaluators import Child, Outcome
-from search.spec import JobSpec
-from search.trial import Trial
 from spaces import (
     LayerInventory,
     MeasurementError,
@@ -19,6 +17,10 @@ from spaces import (
     WorkloadError,
     metrics_from_dict,
 )
+
+if TYPE_CHECKING:
+    from search.spec import JobSpec
+    from search.trial import Trial
 
 Idle = Callable[[], None]
 Say = Callable[[dict[str, Any]], None]
@@ -124,11 +126,17 @@ class Bench:
             answer["provenance"],
         )
 
-    def evaluate(self, trial: Trial, unbeatable: Sequence[Mapping[str, float]]) -> tuple[Outcome, Path | None]:
+    def evaluate(
+        self, trial: Trial, unbeatable: Sequence[Mapping[str, float]]
+    ) -> tuple[Outcome, Path | None]:
         """Scores a trial's policy; a process that dies or passes a limit fails the trial, not the job."""
         if self._child is None or not self._child.is_alive:
             self.open(self._calibrated_ms)
-        request = {"do": "evaluate", "policy": trial.policy.to_dict(), "unbeatable": [dict(item) for item in unbeatable]}
+        request = {
+            "do": "evaluate",
+            "policy": trial.policy.to_dict(),
+            "unbeatable": [dict(item) for item in unbeatable],
+        }
         try:
             answer = self._request(request, self._limits.trial_s)
         except MeasurementError as error:
@@ -136,12 +144,18 @@ class Bench:
         return Outcome.from_dict(answer["outcome"]), answer["path"] and Path(answer["path"])
 
     def finish(self, artifacts: Mapping[int, Path]) -> dict[int, Metrics]:
-        """Latency and test accuracy of finished trials by number, the reference under -1, measured together."""
+        """Latency and test accuracy of finished trials by number, jointly; the reference's under -1."""
         if self._child is None or not self._child.is_alive:
             self.open(self._calibrated_ms)
-        request = {"do": "finish", "artifacts": {str(number): str(path) for number, path in artifacts.items()}}
+        request = {
+            "do": "finish",
+            "artifacts": {str(number): str(path) for number, path in artifacts.items()},
+        }
         results = self._request(request, self._limits.prepare_s)["results"]
-        return {-1 if name == "baseline" else int(name): metrics_from_dict(found) for name, found in results.items()}
+        return {
+            -1 if name == "baseline" else int(name): metrics_from_dict(found)
+            for name, found in results.items()
+        }
 
     def close(self) -> None:
         """Ends the process at once."""
@@ -164,4 +178,6 @@ class Bench:
 
 def _error(answer: Mapping[str, Any]) -> TautenError:
     """Errors of the evaluating process: the kind matters only for the workload's faults."""
-    return WorkloadError(answer["error"]) if answer["kind"] == "WorkloadError" else TautenError(answer["error"])
+    return (
+        WorkloadError(answer["error"]) if answer["kind"] == "WorkloadError" else TautenError(answer["error"])
+    )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from evaluators import ArtifactRef
-from search.job import Job, JobState, Progress
-from search.trial import Trial
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from evaluators import ArtifactRef
+    from search.job import Job, JobState, Progress
+    from search.trial import Trial
 
 
 class Ledger(Protocol):
-    """A job that this runner holds; each method is one transaction, and raises `LeaseLost` once it is another's."""
+    """A job that this runner holds; a method is a transaction, and raises `LeaseLost` if it is another's."""
 
     job: Job
 

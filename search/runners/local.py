@@ -1,20 +1,16 @@
-"""Runs one job on this machine, trial by trial. Whatever ends it, what was committed stays, and it can be taken up again."""
+"""Runs one job on this machine, trial by trial; whatever ends it, it can be taken up again."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from evaluators.targets import find_target
 from search.engine import Engine
 from search.job import JobState, Progress
 from search.pareto import Front, find_front, unbeatable
 from search.runners.bench import Bench, Limits, Opened
-from search.runners.ledger import Artifacts, Ledger
-from search.trial import Trial
 from spaces import (
     Capabilities,
     Metrics,
@@ -25,6 +21,13 @@ from spaces import (
     metrics_from_dict,
     metrics_to_dict,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from search.runners.ledger import Artifacts, Ledger
+    from search.trial import Trial
 
 HEARTBEAT_S: Final = 1.0
 REMEASURE_ROUNDS: Final = 3
@@ -86,7 +89,7 @@ class LocalRunner:
         )
 
     def run(self) -> JobState:
-        """Runs the job to its end, or until it is cancelled, paused or stopped; returns the state it was left in.
+        """Runs the job to its end, or until it is interrupted; returns the state it was left in.
 
         Raises:
             LeaseLost: the job is another worker's now; nothing more was written.
@@ -201,7 +204,9 @@ class LocalRunner:
         return self._around.artifacts.path(trial.artifact.digest)
 
     def _front(self) -> Front:
-        return find_front(list(self._trials.values()), self._spec.objectives, self._reference, self._spec.constraints)
+        return find_front(
+            list(self._trials.values()), self._spec.objectives, self._reference, self._spec.constraints
+        )
 
     def _done(self) -> int:
         return sum(trial.state.counts for trial in self._trials.values())
@@ -229,4 +234,3 @@ class LocalRunner:
             raise _Interrupted(JobState.CANCELLED, "cancelled on request")
         if wanted is JobState.PAUSED:
             raise _Interrupted(JobState.PAUSED)
-

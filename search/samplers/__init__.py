@@ -1,4 +1,4 @@
-"""Who proposes the next policy. The names are here, so that a job can be checked without loading any sampler."""
+"""Who proposes the next policy. The names are here, so that a job is checked without loading any sampler."""
 
 from typing import Final
 

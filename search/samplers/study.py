@@ -1,26 +1,32 @@
 """Optuna's samplers behind ask and tell, over an in-memory study that is rebuilt from finished trials.
 
-The truth lies in the trials; the study can be thrown away at any time. Randomness is drawn anew for each trial from the
-job's seed and the trial's number, so a study that was rebuilt proposes what the lost one would have proposed.
+The truth lies in the trials; the study can be thrown away at any time. Randomness is drawn anew for each
+trial from the job's seed and the trial's number, so a study that was rebuilt proposes what the lost one
+would have proposed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.distributions import IntDistribution
-from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
-from search.spec import JobSpec
 from search.trial import Trial, TrialState
 from spaces import Axis, Point, SearchSpace, direction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from optuna.samplers import BaseSampler
+
+    from search.spec import JobSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +79,9 @@ class StudySampler:
     def tell(self, trial: Trial) -> None:
         """Takes in a trial that has ended, proposed here or elsewhere.
 
-        A proposal always becomes two rows of the study, one that failed and one with the result: the caller may have
-        evaluated another point than the proposed one, and a rebuilt study must have the same rows.
+        A proposal always becomes two rows of the study, one that failed and one with the result: the
+        caller may have evaluated another point than the proposed one, and a rebuilt study must have the
+        same rows.
         """
         asked = self._pending.pop(trial.number, None)
         with _silently():
@@ -119,14 +126,14 @@ def _axes(space: SearchSpace, point: Point) -> Sequence[Axis]:
 
 
 def _portable(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """System attributes that a rebuilt trial needs: NSGA-II's generation, not TPE's record of its own draw."""
+    """System attributes that a rebuilt trial needs: NSGA-II's generation, not TPE's record of its draw."""
     return {name: value for name, value in attributes.items() if name.endswith(":generation")}
 
 
-class _silently(warnings.catch_warnings):  # type: ignore[type-arg]  # noqa: N801
+@contextmanager
+def _silently() -> Iterator[None]:
     """Optuna marks group-wise TPE as experimental and logs each trial; neither is news here."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        yield

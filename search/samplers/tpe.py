@@ -1,4 +1,4 @@
-"""Multi-objective tree-structured Parzen estimation (Ozaki et al. 2022), multivariate: axes are drawn together."""
+"""Multi-objective tree-structured Parzen estimation (Ozaki et al. 2022); axes are drawn jointly."""
 
 from typing import Final
 

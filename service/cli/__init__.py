@@ -1,5 +1,5 @@
-"""The command line."""
+"""The command line: ``tauten``."""
 
+from service.cli.app import main
 
-def main() -> None:
-    """Placeholder until commands are wired."""
+__all__ = ["main"]

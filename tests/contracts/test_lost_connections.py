@@ -1,3 +1,4 @@
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -26,28 +27,28 @@ def test_a_database_that_never_answers_is_given_up(shared_database, monkeypatch)
 
     monkeypatch.setattr(shared_database._engine, "connect", refuse)
     monkeypatch.setattr(database_module, "PATIENCE_S", 0)
-    with pytest.raises(StorageError, match="cannot serve: connection refused$"):
+    with pytest.raises(StorageError, match=r"cannot serve: connection refused$"):
         Store(shared_database).inventory("digits-cnn")
 
 
-@pytest.mark.postgres
-def test_connections_that_a_restarted_server_closed_are_replaced(postgres_url):
+@pytest.fixture
+def postgres(postgres_url):
     database = Database(postgres_url)
-    try:
-        with database.reading() as session:
-            session.execute(text("SELECT 1"))
-        with Database(postgres_url)._engine.connect() as other:
-            mine = "pid <> pg_backend_pid() AND application_name = '' AND state = 'idle' AND datname = 'postgres'"
-            other.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {mine}"))
-        with database.reading() as session:
-            assert session.scalar(text("SELECT 1")) == 1
-    finally:
-        database.close()
-
-
-@pytest.mark.postgres
-def test_a_transaction_that_a_frozen_worker_left_open_is_ended(postgres_url):
-    database = Database(postgres_url)
-    with database.reading() as session:
-        assert session.scalar(text("SHOW idle_in_transaction_session_timeout")) == "30s"
+    yield database
     database.close()
+
+
+@pytest.mark.postgres
+def test_a_connection_that_a_restarted_server_closed_is_replaced(postgres_url, postgres):
+    with postgres.reading() as session:
+        backend = session.scalar(text("SELECT pg_backend_pid()"))
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("SELECT pg_terminate_backend(%s, 10000)", [backend])
+    with postgres.reading() as session:
+        assert session.scalar(text("SELECT pg_backend_pid()")) != backend
+
+
+@pytest.mark.postgres
+def test_a_transaction_that_a_frozen_worker_left_open_is_ended(postgres):
+    with postgres.reading() as session:
+        assert session.scalar(text("SHOW idle_in_transaction_session_timeout")) == "30s"

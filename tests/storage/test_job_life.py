@@ -136,6 +136,6 @@ def test_nothing_is_lost_whatever_users_and_workers_do(tmp_path):
     database.upgrade()
     run_state_machine_as_test(
         lambda: JobLife(Store(database), tmp_path),
-        settings=settings(max_examples=12, stateful_step_count=25, deadline=None),
+        settings=settings(max_examples=8, stateful_step_count=25, deadline=None),
     )
     database.close()

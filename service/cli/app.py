@@ -1,0 +1,60 @@
+"""Puts the commands together, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from service.cli import catalogue, database, demo, jobs, recipe, search, serve
+from service.cli.output import FAILED, WRONG_USAGE, err
+from spaces import InvalidValue, TautenError, UnknownName
+
+app = typer.Typer(
+    name="tauten",
+    help="Find how small and fast a model can get on your hardware before it stops being accurate enough.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command("demo")(demo.demo)
+app.command("search")(search.search)
+app.command("evaluate")(search.evaluate)
+app.command("serve")(serve.serve)
+app.command("worker")(serve.worker)
+app.command("apply")(recipe.apply)
+app.command("verify")(recipe.verify)
+app.add_typer(jobs.app, name="job")
+app.add_typer(catalogue.targets, name="targets")
+app.add_typer(catalogue.workloads, name="workloads")
+app.add_typer(database.app, name="db")
+
+
+@app.callback()
+def tauten(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Options that stand before the command."""
+    if show_version:
+        typer.echo(version("tauten"))
+        raise typer.Exit
+
+
+def main() -> None:
+    """Runs the command line."""
+    try:
+        app()
+    except (InvalidValue, UnknownName) as error:
+        err.print(f"[red]error:[/] {_plain(error)}", soft_wrap=True)
+        sys.exit(WRONG_USAGE)
+    except TautenError as error:
+        err.print(f"[red]error:[/] {_plain(error)}", soft_wrap=True)
+        sys.exit(FAILED)
+
+
+def _plain(error: TautenError) -> str:
+    """Without Rich's markup, which a message may hold by accident."""
+    return str(error).replace("[", "\\[")

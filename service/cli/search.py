@@ -1,0 +1,206 @@
+"""``tauten search`` and ``tauten evaluate``: the same job as a service runs, without a server."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from evaluators.targets import find_target
+from evaluators.workloads import is_file_reference, list_workloads
+from search.job import Job, JobState
+from search.samplers import SAMPLERS
+from search.spec import DEFAULT_SAMPLER, JobSpec
+from service.cli.output import CONSTRAINTS_UNMET, FAILED, AsJson, err, front_table, out, print_json
+from service.cli.watching import watch
+from service.files import export, write_aside
+from service.settings import Settings
+from service.views import JobView
+from service.worker import configure_log, run_claim
+from spaces import InvalidSpec, Policy, TautenError, UnknownName
+from storage import ArtifactStore, Claim, Database, Store, WorkerLock
+
+INTERRUPTED = 130
+WORK_DIR = ".tauten"
+
+WorkloadArgument = Annotated[str, typer.Argument(help="Registered name, or path/to/file.py:factory.")]
+TargetName = Annotated[str, typer.Option(help="Hardware target; see: tauten targets list.")]
+
+
+def search(
+    workload: WorkloadArgument,
+    to: Annotated[Path, typer.Option("--out", help="Directory for results; a search is taken up again from it.")],
+    target: TargetName = "local-cpu",
+    trials: Annotated[int, typer.Option(help="Budget.", min=1)] = 40,
+    max_accuracy_drop: Annotated[float | None, typer.Option(help="Constraint, such as 0.01 for one point.")] = None,
+    wall_s: Annotated[float | None, typer.Option(help="Budget in seconds.", min=1)] = None,
+    objectives: Annotated[str, typer.Option(help="Metrics with commas between.")] = "accuracy,latency_ms,size_bytes",
+    sampler: Annotated[str, typer.Option(help=f"One of: {', '.join(SAMPLERS)}.")] = DEFAULT_SAMPLER,
+    space: Annotated[Path | None, typer.Option(help="JSON or YAML file with the job's space.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed proposes the same.", min=0)] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Searches compression policies and leaves front, trials, recipe, artifact and a report.
+
+    Examples:
+
+    [bold]tauten search digits-cnn --trials 20 --max-accuracy-drop 0.01 --out out[/]
+
+    [bold]tauten search path/to/mine.py:factory --trials 8 --out out[/]
+    """
+    spec = JobSpec.from_dict(
+        {
+            "workload": workload,
+            "target": target,
+            "objectives": [name.strip() for name in objectives.split(",")],
+            "constraints": {} if max_accuracy_drop is None else {"accuracy_drop": {"max": max_accuracy_drop}},
+            "space": None if space is None else read_document(space),
+            "sampler": sampler,
+            "budget": {"trials": trials, "wall_s": wall_s},
+            "seed": seed,
+        }
+    )
+    if not is_file_reference(workload) and workload not in (known := list_workloads()):
+        raise UnknownName("workload", workload, tuple(known))
+    spec.space.check(find_target(target).capabilities, target)
+    configure_log(logging.WARNING)
+    settings = Settings.load(data_dir=to / WORK_DIR, environ={})
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.database_url)
+    try:
+        database.upgrade()
+        _run(spec, settings, Store(database), to, as_json)
+    finally:
+        database.close()
+
+
+def evaluate(
+    policy: Annotated[Path, typer.Argument(metavar="POLICY.json", help="A policy, tauten.policy/1.")],
+    to: Annotated[Path, typer.Option("--out", help="Directory for the artifact and trial.json.")],
+    workload: Annotated[str, typer.Option(help="Registered name, or path/to/file.py:factory.")],
+    target: TargetName = "local-cpu",
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Compresses and scores one policy, as a trial of a search would be.
+
+    Example: [bold]tauten evaluate policy.json --workload digits-cnn --out out[/]
+    """
+    from evaluators.evaluator import Evaluator
+    from evaluators.workloads import load_workload
+
+    read = Policy.from_dict(read_document(policy))
+    with err.status("preparing the reference") as status:
+        loaded = load_workload(workload, allow_files=True)
+        with Evaluator(loaded, find_target(target), to / WORK_DIR, seed=seed) as evaluator:
+            status.update("compressing and measuring")
+            outcome, path = evaluator.evaluate(read)
+    if path is not None:
+        path.replace(to / "artifact.onnx")
+    document = {"policy_digest": read.digest, "policy": read.to_dict(), **outcome.to_dict()}
+    write_aside(to / "trial.json", json.dumps(document, indent=2) + "\n")
+    if as_json:
+        print_json(document)
+    else:
+        for name, metric in outcome.metrics.items():
+            gain = metric.speedup or metric.ratio
+            out.print(f"{name:15} {metric.value:>14.6g} {metric.unit}" + (f"  {gain:.2f}x" if gain else ""))
+    if outcome.status != "completed":
+        err.print(f"[red]{outcome.status}:[/] {(outcome.reason or '').replace('[', chr(92) + '[')}", soft_wrap=True)
+        raise typer.Exit(FAILED)
+
+
+def read_document(path: Path) -> Any:
+    """A JSON or YAML file.
+
+    Raises:
+        InvalidSpec: it cannot be read.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidSpec.at("", f"{path} cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise InvalidSpec.at("", f"{path} is neither JSON nor YAML: {' '.join(str(error).split())}") from error
+
+
+def _run(spec: JobSpec, settings: Settings, store: Store, to: Path, as_json: bool) -> None:
+    job = _submit(spec, store)
+    if job.progress.done and not job.state.is_final:
+        err.print(f"taking up the search in {to}: {job.progress.done} of {job.progress.total} trials are done")
+    if not job.state.is_final:
+        _work(job.id, settings, store)
+        job = store.job(job.id)
+    view = JobView.load(store, job.id)
+    written = export(view, ArtifactStore(settings.artifacts_dir), to)
+    front = view.front_document()
+    if as_json:
+        print_json({"job": job.to_dict(), "front": front, "files": [str(path) for path in written]})
+    else:
+        out.print(front_table(front))
+    if job.state is JobState.QUEUED:
+        err.print(f"stopped; {job.progress.done} trials are kept in {to}. Run the same command again to go on.")
+        raise typer.Exit(INTERRUPTED)
+    if job.state is JobState.FAILED:
+        raise TautenError(job.reason or "the search failed")
+    if job.reason:
+        err.print(job.reason, markup=False)
+    err.print("wrote " + ", ".join(str(path) for path in written), markup=False, soft_wrap=True)
+    if not view.front.constraints_met:
+        err.print(f"no trial meets the constraint on {view.front.constraint_binding}; the nearest miss is exported")
+        raise typer.Exit(CONSTRAINTS_UNMET)
+
+
+def _submit(spec: JobSpec, store: Store) -> Job:
+    """The search of this directory: the same request takes the earlier one up; a failed one is begun anew."""
+    from spaces import digest_of
+
+    key = digest_of(spec.to_dict())
+    job, _ = store.submit(spec, idempotency_key=key)
+    if job.state in {JobState.FAILED, JobState.CANCELLED}:
+        store.delete(job.id)
+        job, _ = store.submit(spec, idempotency_key=key)
+    return job
+
+
+def _work(job_id: str, settings: Settings, store: Store) -> None:
+    """Runs the job in a thread, so that the terminal stays alive and Ctrl-C stops it in order."""
+    stop = threading.Event()
+    stage: list[str] = [""]
+    failure: list[BaseException] = []
+
+    def say(message: dict[str, Any]) -> None:
+        stage[0] = message.get("stage", stage[0])
+
+    def run(claim: Claim) -> None:
+        try:
+            run_claim(claim, settings, store, stop.is_set, allow_files=True, say=say)
+        except BaseException as error:  # noqa: BLE001  # raised again by the main thread
+            failure.append(error)
+
+    with WorkerLock(settings.data_dir) as lock:
+        claim = store.claim(lock)
+        if claim is None or claim.job.id != job_id:
+            raise TautenError(f"another process is searching in {settings.data_dir.parent}; wait for it or end it")
+        thread = threading.Thread(target=run, args=(claim,))
+        thread.start()
+
+        def look() -> dict[str, Any]:
+            if not thread.is_alive() and failure:
+                raise failure[0]
+            return store.job(job_id).to_dict()
+
+        try:
+            watch(look, lambda: stage[0])
+        except KeyboardInterrupt:
+            err.print("stopping ...")
+        finally:
+            stop.set()
+            thread.join()
+    if failure:
+        raise failure[0]

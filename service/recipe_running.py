@@ -1,0 +1,183 @@
+"""Running a recipe: making its artifact again, and checking claim by claim what it is said to reach."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from recipes import Recipe
+from service.files import write_aside
+from spaces import InvalidRecipe, Metric, Metrics, digest_bytes
+
+LATENCY_TOLERANCE: Final = 0.05
+"""A latency claim holds if the speed-up is within this share of the claimed one."""
+
+Verdict = Literal["holds", "fails", "cannot be measured here"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One claim of a recipe, measured again.
+
+    Attributes:
+        claim: the metric, or ``artifact`` and ``workload`` for their digests.
+        claimed: what the recipe says, in words.
+        measured: what was found, in words.
+        verdict: whether it holds.
+    """
+
+    claim: str
+    claimed: str
+    measured: str
+    verdict: Verdict
+
+    def to_dict(self) -> dict[str, str]:
+        """The JSON form."""
+        return {
+            "claim": self.claim,
+            "claimed": self.claimed,
+            "measured": self.measured,
+            "verdict": self.verdict,
+        }
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Reads a recipe's file.
+
+    Raises:
+        InvalidRecipe: it cannot be read, or is not a recipe.
+    """
+    try:
+        return Recipe.from_yaml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidRecipe.at("", f"{path} cannot be read: {error.strerror}") from error
+
+
+def apply_recipe(recipe: Recipe, workload_name: str, directory: Path) -> dict[str, Any]:
+    """Makes a recipe's artifact, and its weights before quantization, for a workload.
+
+    Args:
+        recipe: what to do.
+        workload_name: registered, or ``path.py:factory``.
+        directory: gets ``artifact.onnx``, ``model.safetensors`` and ``report.json``.
+
+    Returns:
+        The report: digests, and whether the artifact is the recipe's own, to the byte.
+    """
+    from safetensors.torch import save_file
+
+    from compression import Deployment, compress
+    from evaluators.reference import load_model
+    from evaluators.workloads import load_workload
+
+    workload = load_workload(workload_name, allow_files=True)
+    directory.mkdir(parents=True, exist_ok=True)
+    deployment = Deployment.from_dict(dict(recipe.deployment), "/deployment")
+    aside = directory / ".artifact.onnx"
+    made = compress(workload, load_model(workload), recipe.policy, aside, deployment=deployment, seed=recipe.seed)
+    aside.replace(directory / "artifact.onnx")
+    weights = directory / ".model.safetensors"
+    save_file(made.model.state_dict(), weights)
+    weights.replace(directory / "model.safetensors")
+    report = {
+        "policy_digest": recipe.policy.digest,
+        "workload": workload.name,
+        "artifact": {"digest": made.artifact.digest, "size_bytes": made.artifact.size_bytes},
+        "same_artifact": made.artifact.digest == recipe.artifact["digest"],
+    }
+    write_aside(directory / "report.json", json.dumps(report, indent=2) + "\n")
+    return report
+
+
+def verify_recipe(recipe: Recipe, workload_name: str, beside: Path) -> list[Check]:
+    """Measures every claim of a recipe again.
+
+    The artifact beside the recipe is taken if its digest is the recipe's; else it is made again.
+
+    Args:
+        recipe: with claims.
+        workload_name: registered, or ``path.py:factory``.
+        beside: the recipe's directory, where ``artifact.onnx`` may lie.
+    """
+    from compression import Deployment, shape_model
+    from evaluators.evaluator import Evaluator
+    from evaluators.targets import find_target, fingerprint
+    from evaluators.workloads import load_workload
+
+    workload = load_workload(workload_name, allow_files=True)
+    target = find_target(recipe.target["name"])
+    claimed_ms = recipe.reference["latency_ms"].value
+    with tempfile.TemporaryDirectory() as scratch:
+        directory = Path(scratch)
+        with Evaluator(workload, target, directory, seed=recipe.seed, calibrated_ms=claimed_ms) as evaluator:
+            artifact, note = _artifact(recipe, workload_name, beside, directory)
+            deployment = Deployment.from_dict(dict(recipe.deployment), "/deployment")
+            model = shape_model(
+                workload, evaluator.reference.model, recipe.policy, deployment=deployment, seed=recipe.seed
+            )
+            found = evaluator.score(artifact, model)
+            found["accuracy_test"] = evaluator.finish({"candidate": artifact})["candidate"]["accuracy_test"]
+            counts = {
+                split: len(evaluator.reference.predictions(workload, split)[1]) for split in ("validation", "test")
+            }
+            provenance = evaluator.provenance()["workload"]
+        same_host = fingerprint(target) == recipe.target["fingerprint"]
+    checks = [_digest("workload", recipe.workload["model"], provenance["model"]), note]
+    return checks + [_check(name, claim, found, counts, same_host) for name, claim in recipe.claims.items()]
+
+
+def _artifact(recipe: Recipe, workload_name: str, beside: Path, directory: Path) -> tuple[Path, Check]:
+    path, digest = beside / "artifact.onnx", recipe.artifact["digest"]
+    copy = directory / "candidate.onnx"
+    if path.is_file() and digest_bytes(path.read_bytes()) == digest:
+        shutil.copyfile(path, copy)
+        return copy, Check("artifact", digest[:19], "the file beside the recipe has it", "holds")
+    made = apply_recipe(recipe, workload_name, directory / "applied")
+    shutil.copyfile(directory / "applied" / "artifact.onnx", copy)
+    return copy, _digest("artifact", digest, made["artifact"]["digest"])
+
+
+def _digest(claim: str, claimed: str, measured: str) -> Check:
+    return Check(claim, claimed[:19], measured[:19], "holds" if claimed == measured else "fails")
+
+
+def _check(name: str, claim: Metric, found: Metrics, counts: dict[str, int], same_host: bool) -> Check:
+    words = _words(name, claim)
+    if name not in found:
+        return Check(name, words, "no evaluator for it", "cannot be measured here")
+    if name == "latency_ms" and not same_host:
+        return Check(name, words, "another CPU, runtime or system", "cannot be measured here")
+    measured = found[name]
+    if measured.contended:
+        return Check(name, words, "the machine is too busy to tell", "cannot be measured here")
+    return Check(name, words, _words(name, measured), "holds" if _holds(name, claim, measured, counts) else "fails")
+
+
+def _holds(name: str, claim: Metric, measured: Metric, counts: dict[str, int]) -> bool:
+    if name.startswith("accuracy"):
+        one_example = 1 / max(counts.get(claim.split or "", 1), 1)
+        return abs(claim.value - measured.value) <= one_example * (1 + 1e-9)
+    if name == "latency_ms":
+        claimed, again = claim.speedup or 0.0, measured.speedup or 0.0
+        if claim.contended and again > claimed:
+            return True  # a busy machine flatters nobody: the claim is a lower bound
+        return abs(claimed - again) <= LATENCY_TOLERANCE * max(claimed, again)
+    return claim.value == measured.value
+
+
+def _words(name: str, metric: Metric) -> str:
+    if name == "latency_ms":
+        return f"{metric.value:.4g} ms ({metric.speedup or 0:.2f}x)"
+    if metric.unit == "fraction":
+        return f"{100 * metric.value:.2f} %" if name != "accuracy_drop" else f"{100 * metric.value:.2f} points"
+    return f"{metric.value:,.0f} {metric.unit}"
+
+
+def checks_document(checks: list[Check]) -> dict[str, Any]:
+    """The JSON form of a verification."""
+    return {"checks": [check.to_dict() for check in checks], "holds": not any(c.verdict == "fails" for c in checks)}
+
