@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-NODE   := service/dashboard
+DASH   := service/dashboard
 
 .PHONY: setup demo test check serve bench dashboard clean
 .DEFAULT_GOAL := setup
@@ -11,17 +11,16 @@ setup: $(VENV)/.installed service/static/index.html  ## the virtual environment 
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	@echo "installing dependencies (about two minutes) ..."
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@echo "installing dependencies (a minute or two) ..."
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-$(NODE)/node_modules/.installed: $(NODE)/package.json $(NODE)/package-lock.json $(VENV)/.installed
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --prefix $(NODE) --no-audit --no-fund --loglevel=error
+$(DASH)/node_modules/.installed: $(DASH)/package.json $(DASH)/package-lock.json $(VENV)/.installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --prefix $(DASH) --no-audit --no-fund --loglevel=error
 	@touch $@
 
-service/static/index.html: $(NODE)/node_modules/.installed $(shell find $(NODE)/src $(NODE)/index.html $(NODE)/*.ts $(NODE)/tsconfig.json -type f 2>/dev/null)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm run --prefix $(NODE) --silent build
+service/static/index.html: $(DASH)/node_modules/.installed $(shell find $(DASH)/src $(DASH)/index.html $(DASH)/*.ts $(DASH)/tsconfig.json -type f 2>/dev/null)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm run --prefix $(DASH) --silent build
 
 dashboard: service/static/index.html
 
@@ -32,12 +31,12 @@ test: setup check  ## every test, browser and PostgreSQL ones included
 	$(BIN)/python -m tests.browser
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.installed $(NODE)/node_modules/.installed  ## lint, types, import order
+check: $(VENV)/.installed $(DASH)/node_modules/.installed  ## lint, types, import order
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm run --prefix $(NODE) --silent check
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm run --prefix $(DASH) --silent check
 
 serve: setup
 	$(BIN)/tauten serve
@@ -46,4 +45,4 @@ bench: setup
 	$(BIN)/python -m benchmarks.search --quick
 
 clean:
-	rm -rf $(VENV) $(NODE)/node_modules service/static build *.egg-info
+	rm -rf $(VENV) $(DASH)/node_modules service/static build *.egg-info

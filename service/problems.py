@@ -74,7 +74,7 @@ def _invalid_request(request: Request, error: Exception) -> JSONResponse:
     faults = [_fault(item) for item in error.errors()]
     malformed = any(item["type"] == "json_invalid" for item in error.errors())
     status = HTTPStatus.BAD_REQUEST if malformed else HTTPStatus.UNPROCESSABLE_ENTITY
-    detail = "; ".join(f"{fault.pointer or '/'}: {fault.detail}" for fault in faults)
+    detail = "; ".join(str(fault) for fault in faults)
     return problem(status, detail, faults)
 
 

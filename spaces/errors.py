@@ -40,6 +40,9 @@ class Fault:
     pointer: str
     detail: str
 
+    def __str__(self) -> str:
+        return f"{self.pointer}: {self.detail}" if self.pointer else self.detail
+
 
 class InvalidValue(TautenError):
     """A document has one or more wrong fields.
@@ -50,7 +53,7 @@ class InvalidValue(TautenError):
 
     def __init__(self, faults: Fault | Iterable[Fault]) -> None:
         self.faults: tuple[Fault, ...] = (faults,) if isinstance(faults, Fault) else tuple(faults)
-        super().__init__("; ".join(f"{fault.pointer or '/'}: {fault.detail}" for fault in self.faults))
+        super().__init__("; ".join(str(fault) for fault in self.faults))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.faults,)

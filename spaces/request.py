@@ -180,7 +180,7 @@ class SpaceRequest:
         return LayerRule() if glob is None else self.layers[glob]
 
     def check(self, capabilities: Capabilities, target: str) -> None:
-        """Refuses bit-widths that the target runs for no operator at all.
+        """Refuses bit-widths that the target runs for no operator, and recovery that cannot be applied.
 
         The default bit-widths are never refused: nobody asked for them, and `SearchSpace` leaves out what the
         target does not run.
@@ -196,6 +196,11 @@ class SpaceRequest:
             for where, options in groups
             for index, bits in enumerate(options)
             if not bits.is_float and not capabilities.runs_somewhere(*bits.formats)
+        ]
+        faults += [
+            Fault(f"/space/recovery/{index}", detail)
+            for index, recovery in enumerate(self.recovery)
+            if (detail := _why_not_applied(recovery)) is not None
         ]
         if faults:
             raise InvalidSpace(faults)
@@ -239,6 +244,18 @@ class SpaceRequest:
 def rule_pointer(glob: str) -> str:
     """The JSON pointer, in a job, of the exception for a glob."""
     return f"/space/layers/{escape(glob)}"
+
+
+def _why_not_applied(recovery: Recovery | None) -> str | None:
+    """What of a recovery this version does not apply, in words."""
+    if recovery is None:
+        return None
+    if recovery.qat:
+        return "quantization-aware training cannot be applied yet; set qat to false"
+    features = "none" if recovery.distill is None else recovery.distill.features
+    if features != "none":
+        return f"distillation of {features!r} features cannot be applied yet; use 'none'"
+    return None
 
 
 def _check_not_empty(choices: Sequence[Any], pointer: str) -> None:

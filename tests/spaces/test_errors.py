@@ -32,10 +32,10 @@ def test_every_error_has_the_one_root(error):
     assert issubclass(LeaseLost, StorageError)
 
 
-def test_a_message_names_every_fault_with_its_pointer():
+def test_a_message_names_every_fault_with_its_pointer_unless_it_is_the_whole_document():
     error = InvalidValue([Fault("/a", "is wrong"), Fault("", "is empty")])
 
-    assert str(error) == "/a: is wrong; /: is empty"
+    assert str(error) == "/a: is wrong; is empty"
 
 
 def test_an_error_for_one_field_keeps_its_class():

@@ -6,6 +6,9 @@ import type { Scene } from "./scene";
 /** Beyond so many, the intervals of what is not on the front are a curtain before it. */
 const DIM_WHISKERS = 150;
 
+/** Where the plot begins, in pixels from the left: what the axis and its name take up. */
+const PLOT_LEFT = 66;
+
 /** The layers of the chart, from the back to the front. */
 export function seriesOf(scene: Scene, palette: Palette) {
   const { points, steps, reference } = scene;
@@ -78,12 +81,18 @@ function rings({ points, chosen, selected }: Scene, palette: Palette) {
       },
     ];
   });
-  return { id: "rings", type: "scatter", silent: true, data, z: 5 };
+  return { id: "rings", type: "scatter", silent: true, data, labelLayout: insidePlot, z: 5 };
 }
 
 /** Up and to the left of a point is the one side that a staircase never runs through. */
 function label(text: string, color: string) {
   return { show: true, formatter: text, position: "left", offset: [2, -11], color, fontSize: 12, fontWeight: 600 };
+}
+
+/** A label that would run out of the plot on the left goes above its point, instead of losing its first letters. */
+function insidePlot({ labelRect }: { labelRect: { x: number } }) {
+  const missing = PLOT_LEFT - labelRect.x;
+  return missing > 0 ? { dx: missing, dy: -6 } : {};
 }
 
 function limits({ limits: all }: Scene, palette: Palette) {
@@ -99,7 +108,7 @@ function limits({ limits: all }: Scene, palette: Palette) {
       label: { color: palette.limit, fontSize: 11 },
       data: all.map(({ along, value, label: formatter }) =>
         along === "y"
-          ? { yAxis: value, label: { formatter, position: "insideStartTop" } }
+          ? { yAxis: value, label: { formatter, position: "insideEndTop" } }
           : { xAxis: value, label: { formatter, position: "insideEndTop" } },
       ),
     },
