@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from compression import one_line
 from spaces import Metric, WorkloadError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def score(workload: Workload, outputs: Array, targets: Array) -> float:
         value = float(workload.metric(outputs, targets))
     except Exception as error:  # the user's metric may raise anything
         raise WorkloadError(
-            f"workload {workload.name!r}: metric raised {type(error).__name__}: {error}"
+            f"workload {workload.name!r}: metric raised {one_line(error)}"
         ) from error
     if not math.isfinite(value):
         raise WorkloadError(f"workload {workload.name!r}: metric returned {value}, not a finite number")

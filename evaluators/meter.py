@@ -87,7 +87,10 @@ class Meter:
         return child.receive(TIMEOUT_S)
 
     def _running(self) -> Child:
-        if self._child is None or not self._child.is_alive:
+        if self._child is not None and not self._child.is_alive:
+            self._child.kill()  # closes what is left of it
+            self._child = None
+        if self._child is None:
             self._child = Child("evaluators.meter", ONE_THREAD)
         return self._child
 

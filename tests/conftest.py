@@ -1,4 +1,4 @@
-"""The PostgreSQL server of the session, and an empty database of each kind for a test."""
+"""What tests share: a PostgreSQL server, an empty database of each kind, and the trained built-in workload."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ from tests.contracts.databases import KINDS, empty_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from torch import nn
+
+    from evaluators.evaluator import Evaluator
+    from evaluators.workloads.digits_cnn import DigitsCnn
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +44,28 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     """An empty database for one test, of each kind."""
     with empty_database(request, tmp_path) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def digits() -> DigitsCnn:
+    """The built-in workload; its model is trained once and cached by digest."""
+    from evaluators.workloads.digits_cnn import DigitsCnn
+
+    return DigitsCnn()
+
+
+@pytest.fixture(scope="session")
+def digits_model(digits: DigitsCnn) -> nn.Module:
+    """Its trained reference; nobody may change it."""
+    return digits.model()
+
+
+@pytest.fixture(scope="session")
+def digits_evaluator(digits: DigitsCnn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evaluator]:
+    """The workload on this machine's CPU, with its reference measured."""
+    from evaluators.evaluator import Evaluator
+    from evaluators.targets import find_target
+
+    directory = tmp_path_factory.mktemp("evaluator")
+    with Evaluator(digits, find_target("local-cpu"), directory) as evaluator:
+        yield evaluator

@@ -1,0 +1,24 @@
+"""A child for the tests: echoes, hoards memory, sleeps or dies on request."""
+
+import os
+import time
+
+from evaluators.children import serve
+
+
+def handle(request, answer):
+    if request["do"] == "echo":
+        print("noise that must not mix with answers")  # noqa: T201
+        answer({"said": request["say"]})
+    elif request["do"] == "hoard":
+        hoard = bytearray(os.urandom(1 << 20) * request["megabytes"])
+        time.sleep(60)
+        answer({"size": len(hoard)})
+    elif request["do"] == "sleep":
+        time.sleep(60)
+    elif request["do"] == "die":
+        os._exit(3)
+
+
+if __name__ == "__main__":
+    serve(handle)
