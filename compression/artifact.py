@@ -19,11 +19,13 @@ class Deployment:
     Attributes:
         channel_multiple: channels that remain after pruning are rounded up to it.
         reduce_range: int8 weights use 7 bits, for x86 CPUs without VNNI.
+        threads: of training; sums in another order round otherwise.
         opset: ONNX operator set.
     """
 
     channel_multiple: int = 8
     reduce_range: bool = False
+    threads: int = 1
     opset: int = OPSET
 
     def to_dict(self) -> dict[str, Any]:
@@ -31,6 +33,7 @@ class Deployment:
         return {
             "channel_multiple": self.channel_multiple,
             "reduce_range": self.reduce_range,
+            "threads": self.threads,
             "opset": self.opset,
         }
 
@@ -41,6 +44,7 @@ class Deployment:
         deployment = cls(
             read.whole("channel_multiple", low=1),
             read.flag("reduce_range", False),
+            read.whole("threads", 1, low=1, high=1024),
             read.whole("opset", low=OPSET, high=OPSET),
         )
         read.done()

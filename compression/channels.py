@@ -16,7 +16,6 @@ import torch_pruning as tp
 from torch import Tensor, nn
 
 from compression.tracing import WEIGHT_LAYERS, evaluating, trace
-from compression.workload import main_output
 from spaces import ChannelGroup, CompressionError, InvalidPolicy, Policy, Prune, kept_channels, layer_pointer
 
 if TYPE_CHECKING:
@@ -113,37 +112,39 @@ class ChannelGraph:
 def channel_groups(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[ChannelGroup, ...]:
     """The groups of a model, with the reason for each that cannot be pruned.
 
-    A group is tried on a copy: if the model no longer runs, or its output changes shape, it is fixed.
+    A group is tried on a copy: if the model no longer runs, or an output changes shape, it is fixed.
 
     Args:
         model: not changed.
         inputs: example inputs, batch first.
     """
     graph = ChannelGraph(copy.deepcopy(model), inputs)
-    groups, shape = [], _output_shape(model, inputs)
+    groups, shapes = [], _output_shapes(model, inputs)
     for names in graph.members():
         leader, channels = names[0], graph.channels(names[0])
-        reason = _why_fixed(graph, leader, shape)
+        reason = _why_fixed(graph, leader, shapes)
         if reason is not None:  # the copy may be broken now
             graph = ChannelGraph(copy.deepcopy(model), inputs)
         groups.append(ChannelGroup(leader, names, channels, reason))
     return tuple(groups)
 
 
-def _why_fixed(graph: ChannelGraph, leader: str, shape: tuple[int, ...]) -> str | None:
+def _why_fixed(graph: ChannelGraph, leader: str, shapes: list[tuple[int, ...]]) -> str | None:
     if graph.channels(leader) == 1:
         return "has a single channel"
     try:
         graph.remove(leader, 1, "l1", torch.Generator())
-        after = _output_shape(graph.model, graph.inputs)
+        after = _output_shapes(graph.model, graph.inputs)
     except (CompressionError, RuntimeError, ValueError, IndexError) as error:
         return f"cannot be pruned: {str(error).splitlines()[0]}"
-    return None if after == shape else "its channels are the model's output"
+    return None if after == shapes else "its channels are the model's output"
 
 
-def _output_shape(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[int, ...]:
+def _output_shapes(model: nn.Module, inputs: tuple[Tensor, ...]) -> list[tuple[int, ...]]:
     with evaluating(model):
-        return tuple(main_output(model(*inputs)).shape)
+        outputs = model(*inputs)
+    tensors = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    return [tuple(tensor.shape) for tensor in tensors if isinstance(tensor, Tensor)]
 
 
 def prune_channels(

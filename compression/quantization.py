@@ -11,13 +11,15 @@ import onnx
 from onnx import helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from compression.export import input_names
+from compression.export import input_names, one_line
 from compression.graph import WEIGHT_OPS, layer_of
 from spaces import CompressionError, WorkloadError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
+
+    from torch import Tensor
 
     from compression.workload import Workload
 
@@ -117,7 +119,7 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 
 def _feeds(workload: Workload) -> Iterator[dict[str, Any]]:
     empty = True
-    for inputs, _ in workload.batches("calibration", CALIBRATION_BATCH, limit=CALIBRATION_EXAMPLES):
+    for inputs in _calibration(workload):
         empty = False
         names = input_names(len(inputs))
         yield {name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)}
@@ -125,6 +127,14 @@ def _feeds(workload: Workload) -> Iterator[dict[str, Any]]:
         raise WorkloadError(
             f"workload {workload.name!r}: the calibration split is empty; int8 needs examples"
         )
+
+
+def _calibration(workload: Workload) -> Iterator[tuple[Tensor, ...]]:
+    try:
+        for inputs, _ in workload.batches("calibration", CALIBRATION_BATCH, limit=CALIBRATION_EXAMPLES):
+            yield inputs
+    except Exception as error:  # the user's code may raise anything
+        raise WorkloadError(f"workload {workload.name!r}: batches raised {one_line(error)}") from error
 
 
 def _untie(graph: Any, quantized: set[str]) -> None:

@@ -33,9 +33,7 @@ def score(workload: Workload, outputs: Array, targets: Array) -> float:
     try:
         value = float(workload.metric(outputs, targets))
     except Exception as error:  # the user's metric may raise anything
-        raise WorkloadError(
-            f"workload {workload.name!r}: metric raised {one_line(error)}"
-        ) from error
+        raise WorkloadError(f"workload {workload.name!r}: metric raised {one_line(error)}") from error
     if not math.isfinite(value):
         raise WorkloadError(f"workload {workload.name!r}: metric returned {value}, not a finite number")
     return value

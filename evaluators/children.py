@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 POLL_S = 0.2
+PATIENT = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Threads of a parallel loop that spin while they wait make training ten times slower as soon as a core is shared."""
 
 
 class Child:
@@ -45,7 +47,7 @@ class Child:
             [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **(env or {})},
+            env={**PATIENT, **os.environ, **(env or {})},
             start_new_session=True,  # Ctrl-C reaches the parent, which decides; a kill reaches grandchildren
         )
         self._buffer = b""
@@ -70,6 +72,7 @@ class Child:
         timeout_s: float,
         memory_bytes: int | None = None,
         idle: Callable[[], None] = lambda: None,
+        since: float | None = None,
     ) -> dict[str, Any]:
         """The next answer.
 
@@ -77,11 +80,12 @@ class Child:
             timeout_s: longest wait; the child is killed when it is over.
             memory_bytes: resident memory at which the child is killed, grandchildren included.
             idle: called a few times a second while waiting; what it raises passes through.
+            since: time of `time.monotonic` from which `timeout_s` counts; ``None`` is now.
 
         Raises:
             MeasurementError: the child died, or passed a limit.
         """
-        deadline = time.monotonic() + timeout_s
+        deadline = (time.monotonic() if since is None else since) + timeout_s
         while b"\n" not in self._buffer:
             idle()
             stdout = self._process.stdout

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Self
 
+import torch
+
 from compression import (
     Artifact,
     Deployment,
@@ -80,7 +82,9 @@ class Evaluator:
         self.workload, self.target, self.seed = workload, target, seed
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
-        self.deployment = Deployment(target.capabilities.channel_multiple, reduces_range(target))
+        self.deployment = Deployment(
+            target.capabilities.channel_multiple, reduces_range(target), torch.get_num_threads()
+        )
         self._meter = Meter()
         try:
             model = load_model(workload)
@@ -136,6 +140,9 @@ class Evaluator:
             artifact, status, reason = None, "infeasible", str(error)
         except TautenError as error:
             artifact, status, reason = None, "failed", str(error)
+        if artifact is None:
+            for leftover in (path, _aside(path)):
+                leftover.unlink(missing_ok=True)
         reference = None if artifact is None else ArtifactRef(artifact.digest, artifact.size_bytes)
         outcome = Outcome(status, reason, found, executed, reference, time.monotonic() - started)
         return outcome, None if artifact is None else artifact.path
@@ -201,7 +208,6 @@ class Evaluator:
                 self._latency(path, found)
                 refusal = gate.refuses(found)
                 if refusal is not None:
-                    path.unlink()
                     return None, refusal
             recover(model, workload, policy.recovery, reference, seed=self.seed, report=report)
             artifact = self._deploy(model, policy, path, found, executed)
@@ -212,7 +218,7 @@ class Evaluator:
     def _deploy(
         self, model: nn.Module, policy: Policy, path: Path, found: Metrics, executed: dict[str, str]
     ) -> Artifact:
-        aside = path.with_name(f".{path.name}")
+        aside = _aside(path)
         artifact = deploy(model, self.workload, policy, aside, deployment=self.deployment)
         shutil.move(aside, path)
         layers = self._cheap(path, model, found)
@@ -250,3 +256,8 @@ class Evaluator:
         outputs, _ = predict(open_session(path), self.workload, "validation")
         found["accuracy"] = accuracy(self.workload, outputs, targets, "validation")
         found["accuracy_drop"] = accuracy_drop(self.workload, before, outputs, targets, "validation")
+
+
+def _aside(path: Path) -> Path:
+    """Where an artifact is written until it is whole."""
+    return path.with_name(f".{path.name}")

@@ -1,14 +1,14 @@
 """Latency that two runs agree on, on a machine that others use too.
 
-Every round times all artifacts and the runtime's fp32 baseline in random order, one call each, after untimed calls
-of the same artifact. A candidate's score is the median ratio of its CPU time to the baseline's in the same round,
-times the baseline's calibrated milliseconds: wall time under load is not only noisy but biased towards short
-calls, while CPU time of a single thread is not.
+Every round times all artifacts and the runtime's fp32 baseline in random order, one call each, after untimed
+calls of the same artifact. A candidate's score is the median ratio of its CPU time to the baseline's in the same
+round, times the baseline's calibrated milliseconds: wall time under load is not only noisy but biased towards
+short calls, while CPU time of a single thread is not.
 
-Even CPU time is biased while a neighbour uses the other half of a shared core: on an AMD EPYC guest the fp32 baseline
-slows down 1.4 times and an int8 candidate 1.7 times, so a true 3.7x shows as 3.0x. Only rounds whose baseline is as fast
-as in quiet are therefore counted; where there are too few of them in time, all count, and the timing says
-that the machine was contended. Multi-threaded targets need another protocol.
+Even CPU time is biased while a neighbour uses the other half of a shared core: on an AMD EPYC guest the fp32
+baseline slows down 1.4 times and an int8 candidate 1.7 times, so a true 3.7x shows as 3.0x. Only rounds whose
+baseline is as fast as in quiet are therefore counted; where there are too few of them in time, all count, and
+the timing says that the machine was contended. Multi-threaded targets need another protocol.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BASELINE: Final = "baseline"
 WARM_UP_CALLS: Final = 10
 WARM_UP_S: Final = 0.03
 UNTIMED_S: Final = 0.001
-"""Untimed calls before a timed one go on for this long, so that short calls find their caches as they left them."""
+"""Untimed calls before a timed one go on for this long, so that short calls find their caches warm."""
 
 MIN_ROUNDS: Final = 15
 ENOUGH_ROUNDS: Final = 61
@@ -53,7 +53,7 @@ class Timing:
         high: upper end.
         cpu_ms: median CPU time of a call.
         wall_ms: median wall time of a call.
-        contended: too few rounds were quiet, or wall exceeded CPU time by more than 5 %: the machine was busy.
+        contended: the machine was busy: few rounds were quiet, or wall exceeded CPU time by more than 5 %.
         rounds: that count.
     """
 
@@ -74,10 +74,10 @@ def time_calls(
     It takes a second at the usual, up to three while the machine is busy, and longer only where 15 rounds do.
 
     Args:
-        calls: by name, one of them `BASELINE`; several calls of a name do the same on memory of their own, and
-            take turns from round to round.
+        calls: by name, one of them `BASELINE`; several calls of a name do the same on memory of their own,
+            and take turns from round to round.
         seed: of the order and of the intervals.
-        quiet_ms: the baseline's CPU time on a quiet machine; ``None`` takes the fastest tenth of these rounds.
+        quiet_ms: the baseline's CPU time on a quiet machine; ``None`` takes the fastest tenth of the rounds.
 
     Returns:
         A timing for each call, the baseline's own included (its ratio is 1).

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
@@ -18,6 +17,9 @@ from spaces import (
     metrics_from_dict,
     metrics_to_dict,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SCHEMA: Final = "tauten.recipe/1"
 

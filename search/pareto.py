@@ -69,7 +69,7 @@ def find_front(
         reference: metrics of the uncompressed model; without them hypervolume is 0.
         constraints: limits by metric, for the choice alone.
         minimize: what the chosen trial has least of; default the first minimised objective.
-        method: how the objectives came about; default whatever the first trial has.
+        method: of the objective that is farthest from a measurement; default whatever the first trial has.
     """
     front = _nondominated(_comparable(trials, objectives, method), objectives)
     first = minimize or next((name for name in objectives if direction(name) == "minimize"), objectives[0])
@@ -113,12 +113,14 @@ def _comparable(trials: Sequence[Trial], objectives: Sequence[str], method: Meth
     complete = [
         trial
         for trial in trials
-        if trial.state is TrialState.COMPLETED and all(name in trial.metrics for name in objectives)
+        if trial.state is TrialState.COMPLETED
+        and all(name in trial.metrics for name in objectives)
+        and (method is None or _weakest(trial, objectives) is method)
     ]
     if not complete:
         return []
     highest = max(trial.fidelity for trial in complete)
-    methods = tuple(complete[0].metrics[name].method if method is None else method for name in objectives)
+    methods = _methods(complete[0], objectives)
     return [
         trial
         for trial in sorted(complete, key=lambda trial: trial.number)
@@ -128,6 +130,11 @@ def _comparable(trials: Sequence[Trial], objectives: Sequence[str], method: Meth
 
 def _methods(trial: Trial, objectives: Sequence[str]) -> tuple[Method, ...]:
     return tuple(trial.metrics[name].method for name in objectives)
+
+
+def _weakest(trial: Trial, objectives: Sequence[str]) -> Method:
+    """The method of the objective that is farthest from a measurement."""
+    return max(_methods(trial, objectives), key=list(Method).index)
 
 
 def _nondominated(trials: Sequence[Trial], objectives: Sequence[str]) -> list[Trial]:

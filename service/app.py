@@ -1,4 +1,7 @@
-"""The application: puts the parts together, serves the API and the dashboard. Never runs a trial, never loads torch."""
+"""The application: puts the parts together, serves the API and the dashboard.
+
+It never runs a trial and never loads torch.
+"""
 
 from __future__ import annotations
 
@@ -71,6 +74,7 @@ class Stopping:
         self.is_set = False
 
     def __call__(self) -> bool:
+        """Asks."""
         return self.is_set
 
 

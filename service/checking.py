@@ -1,4 +1,4 @@
-"""Whether a job can be run as written: its names, its space against the target, and against the layers once known."""
+"""Whether a job can be run as written: its names, and its space against target and layers."""
 
 from __future__ import annotations
 

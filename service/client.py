@@ -23,7 +23,7 @@ class Client:
         timeout_s: of one call.
 
     Raises:
-        RemoteError: from every call, when the service answers with a problem or not at all; the message is the
+        RemoteError: from every call, when the service answers with a problem or not at all; the text is the
             problem's, and `status` its HTTP status.
     """
 
@@ -93,7 +93,9 @@ class Client:
 
     def events(self, job: str, after: int = 0) -> list[Document]:
         """What happened to a job after an event's sequence number."""
-        items: list[Document] = self._json("GET", f"/api/v1/jobs/{job}/events", params={"after": after})["items"]
+        items: list[Document] = self._json("GET", f"/api/v1/jobs/{job}/events", params={"after": after})[
+            "items"
+        ]
         return items
 
     def recipe(self, job: str, **choice: str | float | None) -> str:
@@ -135,7 +137,9 @@ class Client:
         try:
             response = self._http.request(method, path, **request)
         except httpx.TransportError as error:
-            raise RemoteError(f"no service answers at {self.url} ({error}); start one with: tauten serve") from error
+            raise RemoteError(
+                f"no service answers at {self.url} ({error}); start one with: tauten serve"
+            ) from error
         if response.is_error:
             raise RemoteError(_detail(response), response.status_code)
         return response

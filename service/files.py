@@ -23,7 +23,7 @@ def write_aside(path: Path, content: str) -> None:
 
 
 def export(view: JobView, artifacts: ArtifactStore, directory: Path) -> list[Path]:
-    """Writes ``front.json``, ``trials.csv``, ``report.html`` and, for the chosen trial, ``recipe.yaml`` and its artifact.
+    """Writes ``front.json``, ``trials.csv``, ``report.html``, and the chosen trial's recipe and artifact.
 
     Args:
         view: of a job.
@@ -59,7 +59,10 @@ def report(view: JobView, front: dict[str, Any]) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     points = _scatter(view, front)
     return environment.from_string(template).render(
-        job=view.job.to_dict(), front=front, trials=[view.trial(trial) for trial in view.trials], points=points
+        job=view.job.to_dict(),
+        front=front,
+        trials=[view.trial(trial) for trial in view.trials],
+        points=points,
     )
 
 

@@ -52,7 +52,9 @@ def problem(
 
 def status_of(error: TautenError) -> HTTPStatus:
     """The status of an error; one that no request should cause is a server's."""
-    return next((status for kind, status in STATUSES if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+    return next(
+        (status for kind, status in STATUSES if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR
+    )
 
 
 def install(app: FastAPI) -> None:

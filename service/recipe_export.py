@@ -27,7 +27,9 @@ def pick_trial(view: JobView, number: int | None) -> Trial:
     if trial is None:
         raise UnknownName("trial", str(wanted))
     if trial.artifact is None:
-        raise Conflict(f"trial {wanted} is {trial.state} and has no artifact: {trial.reason or 'it has not ended'}")
+        raise Conflict(
+            f"trial {wanted} is {trial.state} and has no artifact: {trial.reason or 'it has not ended'}"
+        )
     return trial
 
 

@@ -68,17 +68,21 @@ def apply_recipe(recipe: Recipe, workload_name: str, directory: Path) -> dict[st
     Returns:
         The report: digests, and whether the artifact is the recipe's own, to the byte.
     """
+    import torch
     from safetensors.torch import save_file
 
     from compression import Deployment, compress
     from evaluators.reference import load_model
     from evaluators.workloads import load_workload
 
+    deployment = Deployment.from_dict(dict(recipe.deployment), "/deployment")
+    torch.set_num_threads(deployment.threads)
     workload = load_workload(workload_name, allow_files=True)
     directory.mkdir(parents=True, exist_ok=True)
-    deployment = Deployment.from_dict(dict(recipe.deployment), "/deployment")
     aside = directory / ".artifact.onnx"
-    made = compress(workload, load_model(workload), recipe.policy, aside, deployment=deployment, seed=recipe.seed)
+    made = compress(
+        workload, load_model(workload), recipe.policy, aside, deployment=deployment, seed=recipe.seed
+    )
     aside.replace(directory / "artifact.onnx")
     weights = directory / ".model.safetensors"
     save_file(made.model.state_dict(), weights)
@@ -103,11 +107,15 @@ def verify_recipe(recipe: Recipe, workload_name: str, beside: Path) -> list[Chec
         workload_name: registered, or ``path.py:factory``.
         beside: the recipe's directory, where ``artifact.onnx`` may lie.
     """
+    import torch
+
     from compression import Deployment, shape_model
     from evaluators.evaluator import Evaluator
     from evaluators.targets import find_target, fingerprint
     from evaluators.workloads import load_workload
 
+    deployment = Deployment.from_dict(dict(recipe.deployment), "/deployment")
+    torch.set_num_threads(deployment.threads)
     workload = load_workload(workload_name, allow_files=True)
     target = find_target(recipe.target["name"])
     claimed_ms = recipe.reference["latency_ms"].value
@@ -115,14 +123,14 @@ def verify_recipe(recipe: Recipe, workload_name: str, beside: Path) -> list[Chec
         directory = Path(scratch)
         with Evaluator(workload, target, directory, seed=recipe.seed, calibrated_ms=claimed_ms) as evaluator:
             artifact, note = _artifact(recipe, workload_name, beside, directory)
-            deployment = Deployment.from_dict(dict(recipe.deployment), "/deployment")
             model = shape_model(
                 workload, evaluator.reference.model, recipe.policy, deployment=deployment, seed=recipe.seed
             )
             found = evaluator.score(artifact, model)
             found["accuracy_test"] = evaluator.finish({"candidate": artifact})["candidate"]["accuracy_test"]
             counts = {
-                split: len(evaluator.reference.predictions(workload, split)[1]) for split in ("validation", "test")
+                split: len(evaluator.reference.predictions(workload, split)[1])
+                for split in ("validation", "test")
             }
             provenance = evaluator.provenance()["workload"]
         same_host = fingerprint(target) == recipe.target["fingerprint"]
@@ -154,7 +162,9 @@ def _check(name: str, claim: Metric, found: Metrics, counts: dict[str, int], sam
     measured = found[name]
     if measured.contended:
         return Check(name, words, "the machine is too busy to tell", "cannot be measured here")
-    return Check(name, words, _words(name, measured), "holds" if _holds(name, claim, measured, counts) else "fails")
+    return Check(
+        name, words, _words(name, measured), "holds" if _holds(name, claim, measured, counts) else "fails"
+    )
 
 
 def _holds(name: str, claim: Metric, measured: Metric, counts: dict[str, int]) -> bool:
@@ -173,11 +183,15 @@ def _words(name: str, metric: Metric) -> str:
     if name == "latency_ms":
         return f"{metric.value:.4g} ms ({metric.speedup or 0:.2f}x)"
     if metric.unit == "fraction":
-        return f"{100 * metric.value:.2f} %" if name != "accuracy_drop" else f"{100 * metric.value:.2f} points"
+        return (
+            f"{100 * metric.value:.2f} %" if name != "accuracy_drop" else f"{100 * metric.value:.2f} points"
+        )
     return f"{metric.value:,.0f} {metric.unit}"
 
 
 def checks_document(checks: list[Check]) -> dict[str, Any]:
     """The JSON form of a verification."""
-    return {"checks": [check.to_dict() for check in checks], "holds": not any(c.verdict == "fails" for c in checks)}
-
+    return {
+        "checks": [check.to_dict() for check in checks],
+        "holds": not any(c.verdict == "fails" for c in checks),
+    }

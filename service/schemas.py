@@ -1,4 +1,4 @@
-"""The shapes of requests and answers, for the OpenAPI document; what they mean is checked by the domain's own types."""
+"""The shapes of requests and answers; what they mean is checked by the domain's own types."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ class BudgetIn(Strict):
     """When a job ends."""
 
     trials: int = Field(40, description="Trials that are completed, infeasible or failed.")
-    wall_s: float | None = Field(None, description="Seconds of running; the trial that runs then is finished.")
+    wall_s: float | None = Field(
+        None, description="Seconds of running; the trial that runs then is finished."
+    )
 
 
 class JobIn(Strict):
@@ -40,7 +42,7 @@ class JobIn(Strict):
     constraints: dict[str, BoundIn] = Field(default_factory=dict, description="Limits by metric.")
     space: dict[str, Any] | None = Field(None, description="The choices offered; null is the default space.")
     sampler: str = Field(DEFAULT_SAMPLER, description="Who proposes.")
-    budget: BudgetIn = Field(default_factory=BudgetIn)
+    budget: BudgetIn = BudgetIn()
     runner: str = "local"
     seed: int = Field(0, description="The same seed proposes the same.")
 
@@ -162,7 +164,9 @@ class ValidationOut(BaseModel):
     """What is known of a job before it is submitted."""
 
     valid: bool
-    space_size: str | None = Field(description="Number of policies, in digits; null until the layers are known.")
+    space_size: str | None = Field(
+        description="Number of policies, in digits; null until the layers are known."
+    )
     trial_s: float | None = Field(description="Mean seconds of a trial of this workload so far, or null.")
     expected_s: float | None
     spec: dict[str, Any]

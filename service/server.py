@@ -34,7 +34,9 @@ def make_server(settings: Settings) -> Server:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            raise Conflict(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; use --port") from error
+            raise Conflict(
+                f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; use --port"
+            ) from error
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     config = uvicorn.Config(
         create_app(settings),

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import structlog
 
@@ -20,8 +20,8 @@ _log = structlog.get_logger()
 class Supervisor:
     """Runs `settings.workers` workers inside its ``with`` block; one that dies is replaced within a second.
 
-    Each worker holds the other end of a pipe to this process: when this process is gone, so is the pipe, and the worker
-    stops by itself.
+    Each worker holds the other end of a pipe to this process: when this process is gone, so is the pipe, and
+    the worker stops by itself.
 
     Args:
         settings: of this process.
@@ -38,7 +38,7 @@ class Supervisor:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ending.set()
         self._thread.join()
         for process in self._processes:

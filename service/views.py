@@ -63,7 +63,9 @@ class JobView:
         job = store.job(job_id)
         for name in (*objectives, *([minimize] if minimize else [])):
             if name not in UNITS:
-                raise InvalidValue.at("/objectives", f"unknown metric {name!r}; known are: {', '.join(UNITS)}")
+                raise InvalidValue.at(
+                    "/objectives", f"unknown metric {name!r}; known are: {', '.join(UNITS)}"
+                )
         constraints = dict(job.spec.constraints)
         if max_accuracy_drop is not None:
             constraints = {"accuracy_drop": Bound(high=max_accuracy_drop)}
@@ -92,7 +94,9 @@ class JobView:
         reference = {"metrics": self.job.reference.get("metrics", {})}
         if "accuracy_test" in self.job.reference:
             reference["accuracy_test"] = self.job.reference["accuracy_test"]
-        methods = {str(trial.metrics[name].method) for trial in self.front.trials for name in self.front.objectives}
+        methods = {
+            str(trial.metrics[name].method) for trial in self.front.trials for name in self.front.objectives
+        }
         return {
             "job": self.job.id,
             "objectives": list(self.front.objectives),
@@ -127,7 +131,9 @@ def reference_of(job: Job) -> Metrics:
 
 def trials_csv(documents: Iterable[dict[str, Any]]) -> Iterator[str]:
     """Trial documents as CSV, line by line, the header first; cells that begin like a formula are quoted."""
-    yield _line(["trial", "state", "origin", "on_front", "is_knee", *_metric_columns(), "accuracy_test", "reason"])
+    yield _line(
+        ["trial", "state", "origin", "on_front", "is_knee", *_metric_columns(), "accuracy_test", "reason"]
+    )
     for document in documents:
         metrics = document["metrics"]
         row: list[Any] = [document[name] for name in ("trial", "state", "origin", "on_front", "is_knee")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812  # the field's name for it
 
 
 class Concatenating(nn.Module):
@@ -84,7 +84,106 @@ class Grouped(nn.Module):
         return self.out(F.relu(self.grouped(F.relu(self.stem(x)))).mean((2, 3)))
 
 
-MODELS = (Concatenating, Depthwise, Flattening, Reusing, Grouped)
+class Mlp(nn.Module):
+    """Linear layers alone; the runtime fuses each with its activation and calls the result otherwise."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.out = nn.Linear(64, 32), nn.Linear(32, 32), nn.Linear(32, 10)
+
+    def forward(self, x):
+        return self.out(F.relu(self.second(F.relu(self.first(x.flatten(1))))))
+
+
+class Bare(nn.Module):
+    """Convolutions with nothing between them; the last one makes the model's output, n x 10 x 1 x 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 16, 3, 2, 1), nn.Conv2d(16, 16, 3, 2, 1, bias=False)
+        self.out = nn.Conv2d(16, 10, 2)
+
+    def forward(self, x):
+        return self.out(self.second(self.first(x)))
+
+
+class Features(nn.Module):
+    """Gives the features of its last convolution besides the logits."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.body = nn.Conv2d(1, 16, 3, padding=1), nn.Conv2d(16, 16, 3, padding=1)
+        self.out = nn.Linear(16, 10)
+
+    def forward(self, x):
+        features = F.relu(self.body(F.relu(self.stem(x))))
+        return self.out(features.mean((2, 3))), features
+
+
+class Tied(nn.Module):
+    """Two convolutions of one weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(1, 16, 3, padding=1)
+        self.body, self.tied = nn.Conv2d(16, 16, 3, padding=1), nn.Conv2d(16, 16, 3, padding=1)
+        self.tied.weight = self.body.weight
+        self.out = nn.Linear(16, 10)
+
+    def forward(self, x):
+        return self.out(F.relu(self.tied(F.relu(self.body(F.relu(self.stem(x)))))).mean((2, 3)))
+
+
+class OddlyNamed(nn.Module):
+    """Layers whose names look like parameters, escapes, and names that a graph gives to its nodes."""
+
+    NAMES = ("x@0:out", "x@0_nchwc", "x", "ü /:out", "%40", "fused x", "weight")
+
+    def __init__(self):
+        super().__init__()
+        widths = (1, *[8] * (len(self.NAMES) - 2))
+        convs = {
+            name: nn.Conv2d(width, 8, 3, padding=1) for name, width in zip(self.NAMES, widths, strict=False)
+        }
+        self.layers = nn.ModuleDict({**convs, self.NAMES[-1]: nn.Linear(8, 10)})
+
+    def forward(self, x):
+        *convs, out = self.layers.values()
+        for conv in convs:
+            x = F.relu(conv(x))
+        return out(x.mean((2, 3)))
+
+
+class Attention(nn.Module):
+    """A transformer's block over the rows of an image."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.mix = nn.Linear(8, 16), nn.Linear(16, 16)
+        self.query, self.key, self.value = nn.Linear(16, 16), nn.Linear(16, 16), nn.Linear(16, 16)
+        self.up, self.down = nn.Linear(16, 32), nn.Linear(32, 16, bias=False)
+        self.norm, self.out = nn.LayerNorm(16), nn.Linear(16, 10)
+
+    def forward(self, x):
+        x = self.embed(x.squeeze(1))
+        weights = torch.softmax(self.query(x) @ self.key(x).transpose(1, 2) / 4, dim=-1)
+        x = x + self.mix(weights @ self.value(x))
+        return self.out(self.norm(x + self.down(F.gelu(self.up(x)))).mean(1))
+
+
+MODELS = (
+    Concatenating,
+    Depthwise,
+    Flattening,
+    Reusing,
+    Grouped,
+    Mlp,
+    Bare,
+    Features,
+    Tied,
+    OddlyNamed,
+    Attention,
+)
 
 
 class Around:
@@ -99,7 +198,7 @@ class Around:
         self.batches, self.metric = workload.batches, workload.metric
 
     def loss(self, outputs, targets):
-        return F.cross_entropy(outputs, targets)
+        return F.cross_entropy(outputs.flatten(1), targets)
 
     def model(self):
         with torch.random.fork_rng(devices=[]):

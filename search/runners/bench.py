@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,8 +168,9 @@ class Bench:
         child = self._child
         assert child is not None
         child.send(request)
+        since = time.monotonic()
         while True:
-            answer = child.receive(timeout_s, self._limits.memory_bytes, self._idle)
+            answer = child.receive(timeout_s, self._limits.memory_bytes, self._idle, since)
             if "error" in answer:
                 raise _error(answer)
             if "share" not in answer and "stage" not in answer:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
+from evaluators.children import PATIENT
 from service.cli import catalogue, database, demo, jobs, recipe, search, serve
 from service.cli.output import FAILED, WRONG_USAGE, err
 from spaces import InvalidValue, TautenError, UnknownName
@@ -45,6 +47,8 @@ def tauten(
 
 def main() -> None:
     """Runs the command line."""
+    for name, value in PATIENT.items():
+        os.environ.setdefault(name, value)  # before torch is loaded, which reads it once
     try:
         app()
     except (InvalidValue, UnknownName) as error:

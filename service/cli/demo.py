@@ -35,7 +35,9 @@ SPEC: Final[dict[str, Any]] = {
 
 
 def demo(
-    to: Annotated[Path, typer.Option("--out", help="Directory for data and results; emptied first.")] = Path("demo-out"),
+    to: Annotated[Path, typer.Option("--out", help="Directory for data and results; emptied first.")] = Path(
+        "demo-out"
+    ),
     port: Annotated[int | None, typer.Option(help="Of the service; a free one if left out.")] = None,
 ) -> None:
     """Runs the main job: a service, a search over HTTP, its front, a recipe, and its verification.
@@ -72,7 +74,9 @@ def _show(client: Client, to: Path) -> None:
         raise typer.Exit(FAILED)
     front = client.front(job["id"])
     count, seconds = len(front["trials"]), time.monotonic() - started
-    out.print(f"\n{count} non-dominated of {job['progress']['trials']['done']} trials after {seconds:.0f} s\n")
+    out.print(
+        f"\n{count} non-dominated of {job['progress']['trials']['done']} trials after {seconds:.0f} s\n"
+    )
     out.print(front_table(front))
     recipe, artifact = to / "recipe.yaml", to / "artifact.onnx"
     write_aside(recipe, client.recipe(job["id"], max_accuracy_drop=0.01))
@@ -108,8 +112,7 @@ def _wait(client: Client, server: subprocess.Popen[bytes]) -> None:
 
 def _free_port() -> int:
     for port in (DEFAULT_PORT, 0):
-        with socket.socket() as probe:
-            with suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return int(probe.getsockname()[1])
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
     raise RemoteError("no port is free on 127.0.0.1")

@@ -35,7 +35,7 @@ def submit(
 ) -> None:
     """Submits a search.
 
-    Example: [bold]echo '{"workload": "digits-cnn", "budget": {"trials": 20}}' | tauten job submit - --watch[/]
+    Example: [bold]echo '{"workload": "digits-cnn"}' | tauten job submit - --watch[/]
     """
     with Client(url) as client:
         job = client.submit(_read(spec))
@@ -68,7 +68,13 @@ def list_all(
         spec = job["spec"]
         hypervolume = f"{progress['hypervolume']:.3f}"
         table.add_row(
-            job["id"], job["state"], spec["workload"], spec["target"], counts, hypervolume, job["created_at"][:19]
+            job["id"],
+            job["state"],
+            spec["workload"],
+            spec["target"],
+            counts,
+            hypervolume,
+            job["created_at"][:19],
         )
     out.print(table)
 
@@ -135,7 +141,9 @@ def recipe(
     trial: Trial = None,
     max_accuracy_drop: MaxDrop = None,
     minimize: Minimize = None,
-    to: Annotated[Path | None, typer.Option("--out", help="File to write; standard output if left out.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--out", help="File to write; standard output if left out.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Exports a recipe.
@@ -184,7 +192,9 @@ def _read(source: str) -> dict[str, Any]:
     try:
         document = json.loads(text) if text.lstrip().startswith("{") else yaml.safe_load(text)
     except (json.JSONDecodeError, yaml.YAMLError) as error:
-        raise InvalidSpec.at("", f"{source} is neither JSON nor YAML: {' '.join(str(error).split())}") from error
+        raise InvalidSpec.at(
+            "", f"{source} is neither JSON nor YAML: {' '.join(str(error).split())}"
+        ) from error
     if not isinstance(document, dict):
         raise InvalidSpec.at("", f"{source} must hold an object with the job's fields")
     return document

@@ -1,4 +1,4 @@
-"""What commands print: tables and progress for people on standard error and output, one JSON document for programs."""
+"""What commands print: tables for people, one JSON document for programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ FAILED: Final = 1
 WRONG_USAGE: Final = 2
 CONSTRAINTS_UNMET: Final = 3
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output; all else on standard error.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="One JSON document on standard output; all else on standard error.")
+]
 
 PIPED_WIDTH: Final = 110
 """A table that goes to a file or a pipe is not cut to the 80 columns that Rich assumes there."""
@@ -36,7 +38,9 @@ def front_table(front: dict[str, Any]) -> Table:
         table.add_column(name, justify="left" if name == "" else "right", no_wrap=True)
     reference = front["reference"]
     if reference["metrics"]:
-        table.add_row(*_row("ref", reference["metrics"], reference.get("accuracy_test"), "uncompressed"), style="dim")
+        table.add_row(
+            *_row("ref", reference["metrics"], reference.get("accuracy_test"), "uncompressed"), style="dim"
+        )
     for trial in front["trials"]:
         is_chosen = trial["trial"] == front["chosen"]
         marks = [word for word, holds in (("chosen", is_chosen), ("knee", trial["is_knee"])) if holds]

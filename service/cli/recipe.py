@@ -33,7 +33,11 @@ def apply(
     if as_json:
         print_json(report)
         return
-    same = "the recipe's own, to the byte" if report["same_artifact"] else "not the recipe's own, see report.json"
+    same = (
+        "the recipe's own, to the byte"
+        if report["same_artifact"]
+        else "not the recipe's own, see report.json"
+    )
     out.print(f"{to / 'artifact.onnx'}: {report['artifact']['size_bytes']:,} bytes, {same}")
 
 

@@ -34,12 +34,18 @@ TargetName = Annotated[str, typer.Option(help="Hardware target; see: tauten targ
 
 def search(
     workload: WorkloadArgument,
-    to: Annotated[Path, typer.Option("--out", help="Directory for results; a search is taken up again from it.")],
+    to: Annotated[
+        Path, typer.Option("--out", help="Directory for results; a search is taken up again from it.")
+    ],
     target: TargetName = "local-cpu",
     trials: Annotated[int, typer.Option(help="Budget.", min=1)] = 40,
-    max_accuracy_drop: Annotated[float | None, typer.Option(help="Constraint, such as 0.01 for one point.")] = None,
+    max_accuracy_drop: Annotated[
+        float | None, typer.Option(help="Constraint, such as 0.01 for one point.")
+    ] = None,
     wall_s: Annotated[float | None, typer.Option(help="Budget in seconds.", min=1)] = None,
-    objectives: Annotated[str, typer.Option(help="Metrics with commas between.")] = "accuracy,latency_ms,size_bytes",
+    objectives: Annotated[
+        str, typer.Option(help="Metrics with commas between.")
+    ] = "accuracy,latency_ms,size_bytes",
     sampler: Annotated[str, typer.Option(help=f"One of: {', '.join(SAMPLERS)}.")] = DEFAULT_SAMPLER,
     space: Annotated[Path | None, typer.Option(help="JSON or YAML file with the job's space.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed proposes the same.", min=0)] = 0,
@@ -48,7 +54,6 @@ def search(
     """Searches compression policies and leaves front, trials, recipe, artifact and a report.
 
     Examples:
-
     [bold]tauten search digits-cnn --trials 20 --max-accuracy-drop 0.01 --out out[/]
 
     [bold]tauten search path/to/mine.py:factory --trials 8 --out out[/]
@@ -111,7 +116,9 @@ def evaluate(
             gain = metric.speedup or metric.ratio
             out.print(f"{name:15} {metric.value:>14.6g} {metric.unit}" + (f"  {gain:.2f}x" if gain else ""))
     if outcome.status != "completed":
-        err.print(f"[red]{outcome.status}:[/] {(outcome.reason or '').replace('[', chr(92) + '[')}", soft_wrap=True)
+        err.print(
+            f"[red]{outcome.status}:[/] {(outcome.reason or '').replace('[', chr(92) + '[')}", soft_wrap=True
+        )
         raise typer.Exit(FAILED)
 
 
@@ -126,13 +133,17 @@ def read_document(path: Path) -> Any:
     except OSError as error:
         raise InvalidSpec.at("", f"{path} cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:
-        raise InvalidSpec.at("", f"{path} is neither JSON nor YAML: {' '.join(str(error).split())}") from error
+        raise InvalidSpec.at(
+            "", f"{path} is neither JSON nor YAML: {' '.join(str(error).split())}"
+        ) from error
 
 
 def _run(spec: JobSpec, settings: Settings, store: Store, to: Path, as_json: bool) -> None:
     job = _submit(spec, store)
     if job.progress.done and not job.state.is_final:
-        err.print(f"taking up the search in {to}: {job.progress.done} of {job.progress.total} trials are done")
+        err.print(
+            f"taking up the search in {to}: {job.progress.done} of {job.progress.total} trials are done"
+        )
     if not job.state.is_final:
         _work(job.id, settings, store)
         job = store.job(job.id)
@@ -144,7 +155,9 @@ def _run(spec: JobSpec, settings: Settings, store: Store, to: Path, as_json: boo
     else:
         out.print(front_table(front))
     if job.state is JobState.QUEUED:
-        err.print(f"stopped; {job.progress.done} trials are kept in {to}. Run the same command again to go on.")
+        err.print(
+            f"stopped; {job.progress.done} trials are kept in {to}. Run the same command again to go on."
+        )
         raise typer.Exit(INTERRUPTED)
     if job.state is JobState.FAILED:
         raise TautenError(job.reason or "the search failed")
@@ -152,7 +165,9 @@ def _run(spec: JobSpec, settings: Settings, store: Store, to: Path, as_json: boo
         err.print(job.reason, markup=False)
     err.print("wrote " + ", ".join(str(path) for path in written), markup=False, soft_wrap=True)
     if not view.front.constraints_met:
-        err.print(f"no trial meets the constraint on {view.front.constraint_binding}; the nearest miss is exported")
+        err.print(
+            f"no trial meets the constraint on {view.front.constraint_binding}; the nearest miss is exported"
+        )
         raise typer.Exit(CONSTRAINTS_UNMET)
 
 
@@ -186,7 +201,9 @@ def _work(job_id: str, settings: Settings, store: Store) -> None:
     with WorkerLock(settings.data_dir) as lock:
         claim = store.claim(lock)
         if claim is None or claim.job.id != job_id:
-            raise TautenError(f"another process is searching in {settings.data_dir.parent}; wait for it or end it")
+            raise TautenError(
+                f"another process is searching in {settings.data_dir.parent}; wait for it or end it"
+            )
         thread = threading.Thread(target=run, args=(claim,))
         thread.start()
 

@@ -14,7 +14,9 @@ from service.settings import DEFAULT_PORT, Settings
 from service.worker import configure_log, run_worker
 from storage import Database
 
-DataDir = Annotated[Path | None, typer.Option("--data", help="Directory of database, artifacts and scratch files.")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data", help="Directory of database, artifacts and scratch files.")
+]
 DatabaseUrl = Annotated[str | None, typer.Option("--database", help="sqlite:////path or postgresql://…")]
 
 
@@ -33,13 +35,15 @@ def serve(
 
     if host not in {"127.0.0.1", "localhost", "::1"}:
         raise typer.BadParameter(
-            f"{host!r}: this version has no keys, so it listens on loopback only; put a proxy with keys before it",
+            f"{host!r}: this version has no keys, so it listens on loopback only; put a proxy before it",
             param_hint="--host",
         )
     configure_log()
     settings = Settings.load(data_dir=data, database_url=database, host=host, port=port, workers=workers)
     server = make_server(settings)
-    err.print(f"dashboard and API at [bold]http://{host}:{port}[/]  (data in {settings.data_dir}; Ctrl-C ends)")
+    err.print(
+        f"dashboard and API at [bold]http://{host}:{port}[/]  (data in {settings.data_dir}; Ctrl-C ends)"
+    )
     server.run()
 
 

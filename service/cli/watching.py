@@ -66,7 +66,7 @@ def _eta(job: dict[str, Any], since_s: float) -> str:
     if job["state"] in FINAL:
         return f"{progress['elapsed_s']:.0f} s"
     if progress["expected_s"] is None:
-        return "ETA –"
+        return "ETA unknown"
     left = max(progress["expected_s"] - progress["elapsed_s"] - since_s, 0.0)
     return f"ETA {left // 60:.0f}:{left % 60:02.0f}"
 

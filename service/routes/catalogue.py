@@ -13,7 +13,9 @@ from spaces import UnknownName
 router = APIRouter(tags=["catalogue"])
 
 
-@router.get("/workloads", response_model=PageOut[WorkloadOut], responses=problems(), operation_id="list_workloads")
+@router.get(
+    "/workloads", response_model=PageOut[WorkloadOut], responses=problems(), operation_id="list_workloads"
+)
 def workloads(context: Ctx) -> dict[str, Any]:
     """Registered workloads, with their layers once a worker has prepared them."""
     items = []
@@ -30,7 +32,9 @@ def targets(context: Ctx) -> dict[str, Any]:
     return {"items": [target.to_dict() for target in context.targets.values()], "next_cursor": None}
 
 
-@router.get("/targets/{name}", response_model=dict[str, Any], responses=problems(404), operation_id="get_target")
+@router.get(
+    "/targets/{name}", response_model=dict[str, Any], responses=problems(404), operation_id="get_target"
+)
 def target(name: str, context: Ctx) -> dict[str, Any]:
     """A hardware target."""
     if name not in context.targets:

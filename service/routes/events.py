@@ -31,7 +31,9 @@ async def events(
     job_id: str,
     context: Ctx,
     request: Request,
-    after: Annotated[int | None, Query(ge=0, description="Answers in JSON what came after this event.")] = None,
+    after: Annotated[
+        int | None, Query(ge=0, description="Answers in JSON what came after this event.")
+    ] = None,
     last_event_id: Annotated[int | None, Header(ge=0)] = None,
 ) -> Any:
     """Events by their sequence; a stream ends when the job has, or the server stops."""

@@ -14,7 +14,9 @@ from service.schemas import JobIn, JobOut, JobPatch, PageOut, ValidationOut
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 
-@router.post("", status_code=201, response_model=JobOut, responses=problems(400, 413, 422), operation_id="submit_job")
+@router.post(
+    "", status_code=201, response_model=JobOut, responses=problems(400, 413, 422), operation_id="submit_job"
+)
 def submit(
     body: JobIn,
     context: Ctx,
@@ -67,7 +69,10 @@ def get(job_id: str, context: Ctx) -> dict[str, Any]:
 
 
 @router.patch(
-    "/{job_id}", response_model=JobOut, responses=problems(400, 404, 409, 413, 422), operation_id="raise_budget"
+    "/{job_id}",
+    response_model=JobOut,
+    responses=problems(400, 404, 409, 413, 422),
+    operation_id="raise_budget",
 )
 def patch(job_id: str, body: JobPatch, context: Ctx) -> dict[str, Any]:
     """Raises the budget; a job that has succeeded goes on."""
@@ -80,7 +85,9 @@ def delete(job_id: str, context: Ctx) -> None:
     context.store.delete(job_id)
 
 
-@router.post("/{job_id}/cancel", response_model=JobOut, responses=problems(404, 409), operation_id="cancel_job")
+@router.post(
+    "/{job_id}/cancel", response_model=JobOut, responses=problems(404, 409), operation_id="cancel_job"
+)
 def cancel(job_id: str, context: Ctx) -> dict[str, Any]:
     """Ends a job; what finished stays."""
     return context.store.cancel(job_id).to_dict()
@@ -92,7 +99,9 @@ def pause(job_id: str, context: Ctx) -> dict[str, Any]:
     return context.store.pause(job_id).to_dict()
 
 
-@router.post("/{job_id}/resume", response_model=JobOut, responses=problems(404, 409), operation_id="resume_job")
+@router.post(
+    "/{job_id}/resume", response_model=JobOut, responses=problems(404, 409), operation_id="resume_job"
+)
 def resume(job_id: str, context: Ctx) -> dict[str, Any]:
     """Puts a paused job back into the queue."""
     return context.store.resume(job_id).to_dict()

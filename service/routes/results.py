@@ -42,7 +42,9 @@ def trials(
     return {"items": [view.trial(trial) for trial in page.items], "next_cursor": page.next_cursor}
 
 
-@router.get("/trials/{number}", response_model=TrialOut, responses=problems(404, 422), operation_id="get_trial")
+@router.get(
+    "/trials/{number}", response_model=TrialOut, responses=problems(404, 422), operation_id="get_trial"
+)
 def trial(job_id: str, number: int, context: Ctx) -> dict[str, Any]:
     """A trial."""
     found = context.store.trial(job_id, number)
@@ -59,7 +61,9 @@ def artifact(job_id: str, number: int, context: Ctx) -> FileResponse:
     """The deployable file of a trial, with its digest."""
     found = context.store.trial(job_id, number)
     if found.artifact is None:
-        raise Conflict(f"trial {number} is {found.state} and has no artifact: {found.reason or 'it has not ended'}")
+        raise Conflict(
+            f"trial {number} is {found.state} and has no artifact: {found.reason or 'it has not ended'}"
+        )
     path = context.artifacts.path(found.artifact.digest)
     headers = {"ETag": f'"{found.artifact.digest}"', "Digest": found.artifact.digest.replace(":", "=", 1)}
     return FileResponse(path, filename=f"{job_id}-{number}.onnx", headers=headers)
@@ -88,7 +92,10 @@ def front(
 
 
 @router.get(
-    "/hypervolume", response_model=PageOut[HypervolumeOut], responses=problems(404), operation_id="get_hypervolume"
+    "/hypervolume",
+    response_model=PageOut[HypervolumeOut],
+    responses=problems(404),
+    operation_id="get_hypervolume",
 )
 def hypervolume(job_id: str, context: Ctx) -> dict[str, Any]:
     """The front's hypervolume after each trial."""

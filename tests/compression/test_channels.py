@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from compression import Deployment, shape_model, take_inventory
 from compression.channels import ChannelGraph, channel_groups
 from spaces import CompressionError, InvalidPolicy, LayerPolicy, Policy, Prune, kept_channels
-from tests.models import MODELS, Concatenating, Depthwise, Flattening
+from tests.models import MODELS, Concatenating, Depthwise, Features, Flattening
 
 INPUTS = (torch.zeros(1, 1, 8, 8),)
 EXACT = Deployment(channel_multiple=1)
@@ -19,12 +19,19 @@ def pruned(digits, model, ratios, deployment=EXACT):
     return shape_model(digits, model, policy, deployment=deployment, seed=0)
 
 
+def outputs_of(model):
+    outputs = model(*INPUTS)
+    return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
 def groups_of(model):
     return {group.leader: group for group in channel_groups(model, INPUTS)}
 
 
 def test_residual_sums_couple_the_layers_that_are_added(digits, digits_model):
-    groups = {group.leader: group.layers for group in take_inventory(digits_model, digits.example_inputs()).groups}
+    groups = {
+        group.leader: group.layers for group in take_inventory(digits_model, digits.example_inputs()).groups
+    }
 
     assert groups["stem.0"] == ("stem.0", "stage1.0.conv2", "stage1.1.conv2")
     assert groups["stage2.0.conv2"] == ("stage2.0.conv2", "stage2.0.shortcut.0", "stage2.1.conv2")
@@ -56,7 +63,10 @@ def test_every_group_that_is_not_fixed_can_lose_channels_and_the_model_still_run
         if group.fixed_because is None:
             model = copy.deepcopy(reference)
             ChannelGraph(model, INPUTS).remove(group.leader, group.channels // 2, "l1", torch.Generator())
-            assert dict(model.named_modules())[group.leader].weight.shape[0] == group.channels - group.channels // 2
+            assert (
+                dict(model.named_modules())[group.leader].weight.shape[0]
+                == group.channels - group.channels // 2
+            )
             model(torch.rand(3, 1, 8, 8))
 
 
@@ -80,7 +90,8 @@ def test_channels_that_remain_are_those_that_the_policy_says(digits, digits_mode
 def test_the_channels_with_the_least_l1_norm_go():
     model = Flattening().eval()
     with torch.no_grad():
-        model.a_1.weight.mul_(torch.linspace(16, 1, 16).reshape(-1, 1, 1, 1))
+        norms = model.a_1.weight.abs().sum((1, 2, 3), keepdim=True)
+        model.a_1.weight.mul_(torch.linspace(16, 1, 16).reshape(-1, 1, 1, 1) / norms)
         model.Zwei.weight.fill_(0.01)
     strongest = model.a_1.weight[:10].clone()
 
@@ -88,6 +99,28 @@ def test_the_channels_with_the_least_l1_norm_go():
 
     norms = strongest.abs().sum((1, 2, 3))
     assert torch.allclose(model.a_1.weight.abs().sum((1, 2, 3)).sort().values, norms.sort().values)
+
+
+def test_every_output_of_a_model_keeps_its_channels():
+    groups = groups_of(Features())
+
+    assert groups["body"].fixed_because == "its channels are the model's output"
+    assert groups["stem"].fixed_because is None
+
+
+@pytest.mark.parametrize("make", MODELS)
+def test_a_group_is_fixed_if_and_only_if_cutting_its_layers_by_hand_breaks_the_model(make):
+    """Brute force: one output channel of each member goes, and the layers after them lose what they read."""
+    reference = make().eval()
+    shapes = [output.shape for output in outputs_of(reference)]
+    for group in channel_groups(reference, INPUTS):
+        model = copy.deepcopy(reference)
+        try:
+            ChannelGraph(model, INPUTS).remove(group.leader, 1, "l1", torch.Generator())
+            still = [output.shape for output in outputs_of(model)] == shapes
+        except RuntimeError:
+            still = False
+        assert still == (group.fixed_because is None), group
 
 
 def test_a_ratio_of_zero_changes_nothing_to_the_bit(digits, digits_model):

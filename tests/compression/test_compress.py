@@ -1,7 +1,7 @@
 import onnx
 import pytest
 import torch
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812  # the field's name for it
 
 from compression import Deployment, build_student, compress, export_float, recover, shape_model, soft_loss
 from spaces import (
@@ -22,7 +22,14 @@ INT8 = LayerPolicy(weight=WeightFormat(8), activation=ActivationFormat(8, "stati
 ON_EIGHT = Deployment(channel_multiple=8, reduce_range=True)
 HALF = {
     name: LayerPolicy(Prune(0.5))
-    for name in ("stem.0", "stage1.0.conv1", "stage1.1.conv1", "stage2.0.conv1", "stage2.0.conv2", "stage2.1.conv1")
+    for name in (
+        "stem.0",
+        "stage1.0.conv1",
+        "stage1.1.conv1",
+        "stage2.0.conv1",
+        "stage2.0.conv2",
+        "stage2.1.conv1",
+    )
 }
 
 
@@ -68,7 +75,9 @@ def test_files_shrink_as_the_ratio_grows(digits, digits_model, tmp_path):
     sizes = []
     for ratio in (0.0, 0.25, 0.5, 0.75):
         layers = {name: LayerPolicy(Prune(ratio)) for name in HALF}
-        sizes.append(made(digits, digits_model, Policy(layers=layers), tmp_path / "x.onnx").artifact.size_bytes)
+        sizes.append(
+            made(digits, digits_model, Policy(layers=layers), tmp_path / "x.onnx").artifact.size_bytes
+        )
 
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] > 3.5 * sizes[2]
@@ -178,7 +187,9 @@ def test_students_that_cannot_be_built_say_why(digits, digits_model):
     ],
     ids=["4 bits", "weights alone", "one scale", "affine"],
 )
-def test_formats_that_cannot_be_deployed_are_refused_and_not_approximated(digits, digits_model, tmp_path, layer):
+def test_formats_that_cannot_be_deployed_are_refused_and_not_approximated(
+    digits, digits_model, tmp_path, layer
+):
     with pytest.raises(InvalidPolicy, match="can be deployed") as caught:
         made(digits, digits_model, Policy(layers={"head": layer}), tmp_path / "x.onnx")
 

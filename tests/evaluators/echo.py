@@ -1,4 +1,4 @@
-"""A child for the tests: echoes, hoards memory, sleeps or dies on request."""
+"""A child for the tests: echoes, hoards memory, sleeps, chatters or dies on request."""
 
 import os
 import time
@@ -8,7 +8,7 @@ from evaluators.children import serve
 
 def handle(request, answer):
     if request["do"] == "echo":
-        print("noise that must not mix with answers")  # noqa: T201
+        print("noise that must not mix with answers")
         answer({"said": request["say"]})
     elif request["do"] == "hoard":
         hoard = bytearray(os.urandom(1 << 20) * request["megabytes"])
@@ -16,6 +16,10 @@ def handle(request, answer):
         answer({"size": len(hoard)})
     elif request["do"] == "sleep":
         time.sleep(60)
+    elif request["do"] == "chatter":
+        while True:
+            answer({"share": 0.5})
+            time.sleep(0.05)
     elif request["do"] == "die":
         os._exit(3)
 

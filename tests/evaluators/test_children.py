@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -35,6 +36,16 @@ def test_a_child_that_takes_too_long_is_ended(child):
     with pytest.raises(MeasurementError, match=r"longer than its limit of 0\.5 s"):
         child.receive(0.5)
     assert not child.is_alive
+
+
+def test_a_child_that_keeps_talking_is_ended_by_the_limit_of_the_whole_request(child):
+    child.send({"do": "chatter"})
+    started = time.monotonic()
+
+    with pytest.raises(MeasurementError, match=r"longer than its limit of 1 s"):
+        while True:
+            assert child.receive(1, since=started) == {"share": 0.5}
+    assert 1 <= time.monotonic() - started < 5
 
 
 def test_a_child_that_takes_too_much_memory_is_ended(child):

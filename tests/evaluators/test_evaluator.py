@@ -191,6 +191,18 @@ def test_a_loss_that_raises_fails_the_trial_and_not_the_evaluator(digits, tmp_pa
     assert again.status == "completed"
 
 
+def test_an_evaluation_that_fails_leaves_no_file_behind(digits, tmp_path, monkeypatch):
+    workload = Around(digits, Flattening, epochs=1)
+    with open_evaluator(workload, tmp_path) as evaluator:
+        before = sorted(tmp_path.iterdir())
+        monkeypatch.setattr(workload, "loss", raising.__get__(workload))
+        failed, _ = evaluator.evaluate(Policy(recovery=Recovery(epochs=0.1)))
+        infeasible, _ = evaluator.evaluate(Policy(layers={"a_1": LayerPolicy(weight=WeightFormat(4))}))
+
+    assert (failed.status, infeasible.status) == ("failed", "infeasible")
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_outputs_may_be_a_tuple_of_which_the_first_counts(digits, tmp_path):
     with open_evaluator(Around(digits, Reusing, epochs=1), tmp_path) as evaluator:
         policy = Policy(layers={"shared": LayerPolicy(**INT8)}, recovery=Recovery(epochs=0.2))

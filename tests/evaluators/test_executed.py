@@ -4,6 +4,8 @@ import random
 
 import onnxruntime
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from compression import Deployment, compress, list_layers, quantization
 from evaluators.evaluator import Evaluator
@@ -81,6 +83,17 @@ def test_any_single_layer_runs_in_int8_among_float_neighbours(digits, digits_mod
         assert executed == expected(names, {chosen}), chosen
 
 
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_choice_of_layers_is_honoured(digits, digits_model, tmp_path, data):
+    names = layer_names(digits, digits_model)
+    quantized = set(data.draw(st.lists(st.sampled_from(names), unique=True)))
+
+    executed = read_executed(deployed(digits, digits_model, quantized, tmp_path / "x.onnx"))
+
+    assert executed == expected(names, quantized)
+
+
 @pytest.mark.parametrize("make", MODELS)
 def test_any_choice_of_layers_is_honoured_on_other_architectures(digits, make, tmp_path):
     workload = Around(digits, make, epochs=1)
@@ -110,7 +123,12 @@ def test_a_kernel_that_the_target_lacks_is_refused(digits, digits_model):
     four = LayerPolicy(weight=WeightFormat(4), activation=ActivationFormat(8, "static"))
 
     with pytest.raises(DeploymentError, match="head: the target has no kernel"):
-        check_executed(dict.fromkeys((x.name for x in layers), "float32"), Policy(layers={"head": four}), layers, CAPABILITIES)
+        check_executed(
+            dict.fromkeys((x.name for x in layers), "float32"),
+            Policy(layers={"head": four}),
+            layers,
+            CAPABILITIES,
+        )
 
 
 def test_an_artifact_that_runs_otherwise_makes_its_trial_infeasible(digits, tmp_path, monkeypatch):

@@ -1,7 +1,14 @@
 import pytest
 import yaml
 
-from evaluators.targets import find_target, fingerprint, list_targets, read_target, reduces_range, saturates_int8
+from evaluators.targets import (
+    find_target,
+    fingerprint,
+    list_targets,
+    read_target,
+    reduces_range,
+    saturates_int8,
+)
 from evaluators.targets.target import SHIPPED, Target
 from spaces import InvalidTarget, UnknownName
 

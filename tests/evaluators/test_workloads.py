@@ -50,7 +50,9 @@ def test_the_trained_model_is_right_on_985_of_1000_test_images(digits, digits_mo
 
 
 def test_an_unknown_split_is_named_with_the_known_ones(digits):
-    with pytest.raises(UnknownName, match="unknown split 'dev'; choose one of: calibration, test, train, validation"):
+    with pytest.raises(
+        UnknownName, match="unknown split 'dev'; choose one of: calibration, test, train, validation"
+    ):
         next(digits.batches("dev", 1))
 
 
@@ -100,7 +102,9 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_workloads_can_be_registered_in_a_file(tmp_path):
-    (tmp_path / "tauten.toml").write_text('[workloads]\nmine = "sub/mine.py:factory"\nother = "package.module:make"\n')
+    (tmp_path / "tauten.toml").write_text(
+        '[workloads]\nmine = "sub/mine.py:factory"\nother = "package.module:make"\n'
+    )
 
     found = list_workloads(tmp_path)
 

@@ -1,0 +1,137 @@
+"""The dashboard in a real browser, against a real service."""
+
+import json
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from search.job import JobState
+from search.spec import JobSpec
+from storage import ArtifactStore, Database, Store, WorkerLock
+from tests import browser
+from tests.contracts.samples import progress
+from tests.processes import served
+from tests.service.conftest import finished_search
+from tests.service.samples import REFERENCE, SPEC, finished
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with served(tmp_path_factory.mktemp("dashboard"), workers=0) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def store(server):
+    database = Database(f"sqlite:///{server.data}/tauten.db")
+    yield Store(database)
+    database.close()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    path = browser.find()
+    assert path, "no Chromium; run: python -m tests.browser"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=list(browser.FLAGS))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(chromium):
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    faults = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.faults = faults
+    yield page
+    page.close()
+
+
+def test_without_jobs_the_page_says_how_to_get_one(server, page):
+    page.goto(server.client.url)
+
+    expect(page.locator("body")).to_contain_text("tauten demo")
+    assert page.faults == []
+
+
+def test_jobs_are_listed_with_state_and_progress_and_lead_to_their_page(server, store, page):
+    job = finished_search(store, server.data)
+    page.goto(server.client.url)
+
+    row = page.get_by_test_id("job-row").first
+    expect(row).to_contain_text("digits-cnn")
+    expect(row.get_by_test_id("job-state")).to_have_text("succeeded")
+    expect(row.get_by_test_id("progress")).to_contain_text("5/5")
+    row.get_by_role("link").first.click()
+
+    expect(page).to_have_url(f"{server.client.url}/#/jobs/{job}")
+    assert page.faults == []
+
+
+def test_a_job_shows_its_front_its_trials_and_the_policy_of_each(server, store, page):
+    job = finished_search(store, server.data)
+    page.goto(f"{server.client.url}/#/jobs/{job}")
+
+    expect(page.get_by_test_id("pareto-chart").locator("svg, canvas").first).to_be_visible()
+    rows = page.get_by_test_id("trial-row")
+    expect(rows).to_have_count(5)
+    on_front = [
+        row.get_attribute("data-trial") for row in rows.all() if row.get_attribute("data-front") == "true"
+    ]
+    assert sorted(on_front) == ["0", "1", "4"]
+    expect(page.get_by_test_id("trial-table")).to_contain_text("asked int8, runs as float32")
+
+    page.locator('[data-testid="trial-row"][data-trial="4"]').click()
+    detail = page.get_by_test_id("trial-detail")
+    expect(detail).to_contain_text("Trial 4")
+    expect(detail).to_contain_text("stem.0")
+    expect(detail).to_contain_text("40 %")
+    assert page.faults == []
+
+
+def test_a_point_of_the_chart_selects_its_trial(server, store, page):
+    job = finished_search(store, server.data)
+    page.goto(f"{server.client.url}/#/jobs/{job}")
+    chart = page.get_by_test_id("pareto-chart")
+    expect(chart).to_have_attribute("data-positions", r_anything())
+
+    x, y = json.loads(chart.get_attribute("data-positions"))["0"]
+    box = chart.bounding_box()
+    page.mouse.click(box["x"] + x, box["y"] + y)
+
+    expect(page.get_by_test_id("trial-detail")).to_contain_text("Trial 0")
+
+
+def test_trials_appear_while_the_page_is_open(server, store, page):
+    job, _ = store.submit(JobSpec.from_dict(SPEC))
+    trials = list(finished(ArtifactStore(server.data / "artifacts"), server.data))
+    with WorkerLock(server.data) as lock:
+        claim = store.claim(lock)
+        claim.set_reference(REFERENCE)
+        page.goto(f"{server.client.url}/#/jobs/{job.id}")
+        expect(page.get_by_test_id("job-state").first).to_have_text("running")
+        for number, trial in enumerate(trials[:3]):
+            claim.finish(trial, progress(number + 1, 5))
+            expect(page.locator(f'[data-testid="trial-row"][data-trial="{number}"]')).to_be_visible(
+                timeout=5000
+            )
+            expect(page.get_by_test_id("progress").first).to_contain_text(f"{number + 1}/5")
+        claim.release(JobState.SUCCEEDED)
+        expect(page.get_by_test_id("job-state").first).to_have_text("succeeded")
+    assert page.faults == []
+
+
+def test_a_job_that_does_not_exist_is_said_to_be_unknown(server, page):
+    page.goto(f"{server.client.url}/#/jobs/nope")
+
+    expect(page.locator("body")).to_contain_text("unknown job 'nope'")
+
+
+def r_anything():
+    import re
+
+    return re.compile(r"\{.+\}")
