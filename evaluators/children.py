@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.2
 PATIENT = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""Threads of a parallel loop that spin while they wait make training ten times slower as soon as a core is shared."""
+"""Threads that spin while they wait make training ten times slower as soon as a core is shared."""
 
 
 class Child:

@@ -1,9 +1,9 @@
 """Latency that two runs agree on, on a machine that others use too.
 
 Every round times all artifacts and the runtime's fp32 baseline in random order, one call each, after untimed
-calls of the same artifact. A candidate's score is the median ratio of its CPU time to the baseline's in the same
-round, times the baseline's calibrated milliseconds: wall time under load is not only noisy but biased towards
-short calls, while CPU time of a single thread is not.
+calls of the same artifact. A candidate's score is the median ratio of its CPU time to the baseline's in the
+same round, times the baseline's calibrated milliseconds: wall time under load is not only noisy but biased
+towards short calls, while CPU time of a single thread is not.
 
 Even CPU time is biased while a neighbour uses the other half of a shared core: on an AMD EPYC guest the fp32
 baseline slows down 1.4 times and an int8 candidate 1.7 times, so a true 3.7x shows as 3.0x. Only rounds whose

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
+from service import wording
 from service.recipe_export import pick_trial, recipe_of
 from service.views import JobView, trials_csv
 from storage import ArtifactStore
@@ -57,29 +59,45 @@ def report(view: JobView, front: dict[str, Any]) -> str:
     """A page that needs nothing else: the front as a table and a scatter, what was asked, and every trial."""
     template = files("service").joinpath("report.html.jinja").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    points = _scatter(view, front)
     return environment.from_string(template).render(
         job=view.job.to_dict(),
         front=front,
         trials=[view.trial(trial) for trial in view.trials],
-        points=points,
+        scatter=_scatter(view, front),
+        value=wording.value,
+        interval=wording.interval,
+        gain=wording.gain,
     )
 
 
-def _scatter(view: JobView, front: dict[str, Any]) -> list[dict[str, Any]]:
-    """Completed trials in a box of 100 x 100: the first cost to the right, accuracy up."""
+def _scatter(view: JobView, front: dict[str, Any]) -> dict[str, Any] | None:
+    """Completed trials in a box of 100 by 56: the first cost to the right, accuracy up; and its ends."""
     cost = next((name for name in front["objectives"] if name != "accuracy"), None)
     shown = [trial for trial in view.trials if cost in trial.metrics and "accuracy" in trial.metrics]
     if cost is None or not shown:
-        return []
-    xs, ys = [trial.value(cost) for trial in shown], [trial.value("accuracy") for trial in shown]
+        return None
+    x_of, y_of = (_scale([trial.value(name) for trial in shown]) for name in (cost, "accuracy"))
     members = {trial["trial"] for trial in front["trials"]}
-    return [
-        {
-            "trial": trial.number,
-            "x": 100 * (trial.value(cost) - min(xs)) / ((max(xs) - min(xs)) or 1),
-            "y": 100 - 100 * (trial.value("accuracy") - min(ys)) / ((max(ys) - min(ys)) or 1),
-            "on_front": trial.number in members,
-        }
-        for trial in shown
-    ]
+    by_cost = sorted(shown, key=lambda trial: trial.value(cost))
+    by_accuracy = sorted(shown, key=lambda trial: trial.value("accuracy"))
+    return {
+        "cost": cost,
+        "left": wording.value(cost, by_cost[0].metrics[cost].to_dict()),
+        "right": wording.value(cost, by_cost[-1].metrics[cost].to_dict()),
+        "bottom": wording.value("accuracy", by_accuracy[0].metrics["accuracy"].to_dict()),
+        "top": wording.value("accuracy", by_accuracy[-1].metrics["accuracy"].to_dict()),
+        "points": [
+            {
+                "trial": trial.number,
+                "x": 100 * x_of(trial.value(cost)),
+                "y": 56 * (1 - y_of(trial.value("accuracy"))),
+                "on_front": trial.number in members,
+            }
+            for trial in shown
+        ],
+    }
+
+
+def _scale(values: list[float]) -> Callable[[float], float]:
+    low, high = min(values), max(values)
+    return lambda value: (value - low) / ((high - low) or 1.0)

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from recipes import Recipe
 from service.files import write_aside
+from service.wording import gain, value
 from spaces import InvalidRecipe, Metric, Metrics, digest_bytes
 
 LATENCY_TOLERANCE: Final = 0.05
@@ -180,13 +181,11 @@ def _holds(name: str, claim: Metric, measured: Metric, counts: dict[str, int]) -
 
 
 def _words(name: str, metric: Metric) -> str:
-    if name == "latency_ms":
-        return f"{metric.value:.4g} ms ({metric.speedup or 0:.2f}x)"
-    if metric.unit == "fraction":
-        return (
-            f"{100 * metric.value:.2f} %" if name != "accuracy_drop" else f"{100 * metric.value:.2f} points"
-        )
-    return f"{metric.value:,.0f} {metric.unit}"
+    if metric.unit in {"byte", "mac"}:
+        return f"{metric.value:,.0f} {metric.unit}s"
+    document = metric.to_dict()
+    factor = gain(document)
+    return value(name, document) + (f" ({factor})" if factor else "")
 
 
 def checks_document(checks: list[Check]) -> dict[str, Any]:

@@ -27,24 +27,24 @@ class BoundIn(Strict):
 class BudgetIn(Strict):
     """When a job ends."""
 
-    trials: int = Field(40, description="Trials that are completed, infeasible or failed.")
-    wall_s: float | None = Field(
-        None, description="Seconds of running; the trial that runs then is finished."
-    )
+    trials: int = Field(default=40, description="Trials that are completed, infeasible or failed.")
+    wall_s: float | None = Field(default=None, description="Seconds of running; the last trial is finished.")
 
 
 class JobIn(Strict):
     """A search request."""
 
     workload: str = Field(description="A registered workload; see GET /workloads.")
-    target: str = Field("local-cpu", description="A hardware target; see GET /targets.")
-    objectives: list[str] = Field(list(DEFAULT_OBJECTIVES), description="Metrics to trade off.")
+    target: str = Field(default="local-cpu", description="A hardware target; see GET /targets.")
+    objectives: list[str] = Field(default=list(DEFAULT_OBJECTIVES), description="Metrics to trade off.")
     constraints: dict[str, BoundIn] = Field(default_factory=dict, description="Limits by metric.")
-    space: dict[str, Any] | None = Field(None, description="The choices offered; null is the default space.")
-    sampler: str = Field(DEFAULT_SAMPLER, description="Who proposes.")
+    space: dict[str, Any] | None = Field(
+        default=None, description="The choices offered; null is the default space."
+    )
+    sampler: str = Field(default=DEFAULT_SAMPLER, description="Who proposes.")
     budget: BudgetIn = BudgetIn()
     runner: str = "local"
-    seed: int = Field(0, description="The same seed proposes the same.")
+    seed: int = Field(default=0, description="The same seed proposes the same.")
 
 
 class BudgetPatch(Strict):

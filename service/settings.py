@@ -50,7 +50,7 @@ class Settings:
     ) -> Settings:
         """Arguments first, then ``TAUTEN_DATA`` and ``TAUTEN_DATABASE``, then defaults.
 
-        The default directory is ``tauten`` in the user's data directory; the default database is SQLite in it.
+        The default directory is ``tauten`` in the user's data directory; the database is SQLite in it.
         """
         configured = environ.get("TAUTEN_DATA")
         home = Path(environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "tauten"

@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from service.wording import gain, interval, value
+
 DONE: Final = 0
 FAILED: Final = 1
 WRONG_USAGE: Final = 2
@@ -19,7 +21,7 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="One JSON document on standard output; all else on standard error.")
 ]
 
-PIPED_WIDTH: Final = 110
+PIPED_WIDTH: Final = 120
 """A table that goes to a file or a pipe is not cut to the 80 columns that Rich assumes there."""
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
@@ -33,7 +35,7 @@ def print_json(document: Any) -> None:
 
 def front_table(front: dict[str, Any]) -> Table:
     """A front as a table: accuracy with its interval, costs with their gain over the reference."""
-    table = Table(title=None, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for name in ("trial", "accuracy", "95 %", "drop", "test", "latency", "speed", "size", "ratio", ""):
         table.add_column(name, justify="left" if name == "" else "right", no_wrap=True)
     reference = front["reference"]
@@ -45,32 +47,23 @@ def front_table(front: dict[str, Any]) -> Table:
         is_chosen = trial["trial"] == front["chosen"]
         marks = [word for word, holds in (("chosen", is_chosen), ("knee", trial["is_knee"])) if holds]
         if trial["violates"]:
-            marks.append("violates " + ", ".join(trial["violates"]))
+            marks.append("breaks " + ", ".join(trial["violates"]))
         cells = _row(str(trial["trial"]), trial["metrics"], trial.get("accuracy_test"), ", ".join(marks))
         table.add_row(*cells, style="bold green" if is_chosen else None)
     return table
 
 
-def size(size_bytes: float) -> str:
-    """Bytes in decimal units."""
-    for unit, step in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
-        if size_bytes >= step:
-            return f"{size_bytes / step:.3g} {unit}"
-    return f"{size_bytes:.0f} B"
-
-
 def _row(name: str, metrics: dict[str, Any], test: dict[str, Any] | None, marks: str) -> list[str]:
-    accuracy, latency, bytes_ = metrics.get("accuracy"), metrics.get("latency_ms"), metrics.get("size_bytes")
-    drop = metrics.get("accuracy_drop")
+    accuracy, latency, size = (metrics.get(metric) for metric in ("accuracy", "latency_ms", "size_bytes"))
     return [
         name,
-        f"{100 * accuracy['value']:.2f} %" if accuracy else "",
-        f"{100 * accuracy['low']:.1f}-{100 * accuracy['high']:.1f}" if accuracy and "low" in accuracy else "",
-        f"{100 * drop['value']:.2f}" if drop else "",
-        f"{100 * test['value']:.2f} %" if test else "",
-        f"{latency['value']:.4g} ms" if latency else "",
-        f"{latency['speedup']:.2f}x" if latency and latency.get("speedup") else "",
-        size(bytes_["value"]) if bytes_ else "",
-        f"{bytes_['ratio']:.2f}x" if bytes_ and bytes_.get("ratio") else "",
+        value("accuracy", accuracy),
+        interval(accuracy),
+        value("accuracy_drop", metrics.get("accuracy_drop")),
+        value("accuracy", test),
+        value("latency_ms", latency),
+        gain(latency),
+        value("size_bytes", size),
+        gain(size),
         marks,
     ]
