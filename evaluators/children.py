@@ -88,6 +88,7 @@ class Child:
         deadline = (time.monotonic() if since is None else since) + timeout_s
         while b"\n" not in self._buffer:
             idle()
+            self._enforce(deadline, timeout_s, memory_bytes)
             stdout = self._process.stdout
             assert stdout is not None
             ready, _, _ = select.select([stdout], [], [], POLL_S)
@@ -96,14 +97,6 @@ class Child:
                 if not chunk:
                     raise MeasurementError(f"{self.module} has ended{self._how()}")
                 self._buffer += chunk
-            elif time.monotonic() > deadline:
-                self.kill()
-                raise MeasurementError(f"took longer than its limit of {timeout_s:g} s and was ended")
-            elif memory_bytes is not None and self.memory_bytes() > memory_bytes:
-                self.kill()
-                raise MeasurementError(
-                    f"used more than its limit of {memory_bytes / 2**30:.1f} GiB and was ended"
-                )
         line, _, self._buffer = self._buffer.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
         return answer
@@ -134,6 +127,17 @@ class Child:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout_s)
         self.kill()
+
+    def _enforce(self, deadline: float, timeout_s: float, memory_bytes: int | None) -> None:
+        """Ends a child that has passed a limit, whether it is silent or keeps talking."""
+        if time.monotonic() > deadline:
+            self.kill()
+            raise MeasurementError(f"took longer than its limit of {timeout_s:g} s and was ended")
+        if memory_bytes is not None and self.memory_bytes() > memory_bytes:
+            self.kill()
+            raise MeasurementError(
+                f"used more than its limit of {memory_bytes / 2**30:.1f} GiB and was ended"
+            )
 
     def _how(self) -> str:
         with suppress(subprocess.TimeoutExpired):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -183,6 +186,23 @@ def _submit(spec: JobSpec, store: Store) -> Job:
     return job
 
 
+@contextmanager
+def _interrupts(stop: threading.Event) -> Iterator[None]:
+    """Ctrl-C asks for an orderly stop; a second one does not wait for it."""
+
+    def ask(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        err.print("stopping; what finished is kept ...")
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _work(job_id: str, settings: Settings, store: Store) -> None:
     """Runs the job in a thread, so that the terminal stays alive and Ctrl-C stops it in order."""
     stop = threading.Event()
@@ -213,9 +233,8 @@ def _work(job_id: str, settings: Settings, store: Store) -> None:
             return store.job(job_id).to_dict()
 
         try:
-            watch(look, lambda: stage[0])
-        except KeyboardInterrupt:
-            err.print("stopping ...")
+            with _interrupts(stop):
+                watch(look, lambda: stage[0], lambda: not thread.is_alive())
         finally:
             stop.set()
             thread.join()

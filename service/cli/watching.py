@@ -14,12 +14,17 @@ LOOK_S: Final = 0.3
 FINAL: Final = frozenset({"succeeded", "failed", "cancelled"})
 
 
-def watch(look: Callable[[], dict[str, Any]], stage: Callable[[], str] = lambda: "") -> dict[str, Any]:
+def watch(
+    look: Callable[[], dict[str, Any]],
+    stage: Callable[[], str] = lambda: "",
+    is_over: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
     """Follows a job and returns it once it is final or paused.
 
     Args:
         look: reads the job.
         stage: what the worker is doing, if known.
+        is_over: nobody works on the job any more, whatever its state.
     """
     columns = (
         SpinnerColumn(),
@@ -48,7 +53,7 @@ def watch(look: Callable[[], dict[str, Any]], stage: Callable[[], str] = lambda:
                 hypervolume=job["progress"]["hypervolume"],
                 eta=_eta(job, time.monotonic() - since),
             )
-            if job["state"] in FINAL or job["state"] == "paused":
+            if job["state"] in FINAL or job["state"] == "paused" or is_over():
                 return job
             time.sleep(LOOK_S)
             job = look()
