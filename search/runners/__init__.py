@@ -1,0 +1,1 @@
+"""Where trials run: one controller a job, whatever it runs on."""

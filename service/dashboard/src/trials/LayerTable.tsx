@@ -16,7 +16,7 @@ export function LayerTable({ trial: { policy, executed_as } }: { trial: Trial })
             <th scope="col" className="number">Pruned</th>
             <th scope="col" className="number">Weight</th>
             <th scope="col" className="number">Activation</th>
-            <th scope="col">Executed as</th>
+            <th scope="col">Runs as</th>
           </tr>
         </thead>
         <tbody>
