@@ -109,6 +109,8 @@ def _handle(request: dict[str, Any], answer: Callable[[dict[str, Any]], None]) -
         timings = time_calls(calls, seed=request["seed"], quiet_ms=request["quiet_ms"])
     except DeploymentError as error:
         answer({"error": str(error)})
+    except Exception as error:  # noqa: BLE001  # the runtime's errors share no class
+        answer({"error": f"ONNX Runtime fails on the example inputs: {error}"})
     else:
         answer({"timings": {name: asdict(timing) for name, timing in timings.items()}})
 

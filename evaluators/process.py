@@ -27,11 +27,13 @@ class Desk:
         self._evaluator: Any = None
 
     def handle(self, request: dict[str, Any], answer: Answer) -> None:
-        """Answers one request; an error that was foreseen becomes ``{"error", "kind"}``."""
+        """Answers one request; an error becomes ``{"error", "kind"}``, and the process lives on."""
         try:
             answer(getattr(self, f"_{request['do']}")(request, answer))
         except TautenError as error:
             answer({"error": str(error), "kind": type(error).__name__})
+        except Exception as error:  # noqa: BLE001  # what user code raises must reach the controller in words
+            answer({"error": f"{type(error).__name__}: {error}", "kind": "WorkloadError"})
 
     def _open(self, request: dict[str, Any], answer: Answer) -> dict[str, Any]:
         import torch

@@ -49,8 +49,12 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 @pytest.fixture(scope="session")
 def digits() -> DigitsCnn:
     """The built-in workload; its model is trained once and cached by digest."""
+    import torch
+
     from evaluators.workloads.digits_cnn import DigitsCnn
 
+    # Networks this small are twenty times slower on two threads of a busy machine than on one.
+    torch.set_num_threads(1)
     return DigitsCnn()
 
 

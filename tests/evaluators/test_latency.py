@@ -84,3 +84,11 @@ def test_a_file_that_is_no_model_is_refused_and_the_process_lives_on(meter, refe
     with pytest.raises(DeploymentError, match="refuses the artifact"):
         meter.measure({BASELINE: reference, "damaged": damaged}, FEED)
     assert meter.measure({BASELINE: reference}, FEED)[BASELINE].rounds >= MIN_ROUNDS
+
+
+def test_inputs_that_do_not_fit_the_model_are_said_and_the_process_lives_on(meter, reference):
+    wrong = {"input": np.zeros((1, 3, 8, 8), dtype=np.float32)}
+
+    with pytest.raises(DeploymentError, match="fails on the example inputs"):
+        meter.measure({BASELINE: reference}, wrong)
+    assert meter.measure({BASELINE: reference}, FEED)[BASELINE].ratio == 1.0
