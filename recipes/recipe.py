@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-import yaml
-
+from recipes.yaml_text import dump_yaml, load_yaml
 from spaces import (
     InvalidPolicy,
     InvalidRecipe,
@@ -18,10 +18,10 @@ from spaces import (
     metrics_to_dict,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 SCHEMA: Final = "tauten.recipe/1"
+_WORKLOAD: Final = ("name", "model", "data")
+_TARGET: Final = ("name", "fingerprint")
+_ARTIFACT: Final = ("digest", "size_bytes")
 
 
 @dataclass(frozen=True)
@@ -53,25 +53,25 @@ class Recipe:
     origin: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form, in the order of the file."""
+        """The JSON form, in the order of the file, which is the same for equal recipes."""
         return {
             "schema": SCHEMA,
             "policy": self.policy.to_dict(),
             "policy_digest": self.policy.digest,
-            "workload": dict(self.workload),
-            "target": dict(self.target),
-            "deployment": dict(self.deployment),
+            "workload": _in_order(self.workload, _WORKLOAD),
+            "target": _in_order(self.target, _TARGET),
+            "deployment": _sorted(self.deployment),
             "seed": self.seed,
-            "claims": metrics_to_dict(self.claims),
-            "reference": metrics_to_dict(self.reference),
-            "artifact": dict(self.artifact),
-            "versions": dict(self.versions),
-            "origin": dict(self.origin),
+            "claims": metrics_to_dict(dict(sorted(self.claims.items()))),
+            "reference": metrics_to_dict(dict(sorted(self.reference.items()))),
+            "artifact": _in_order(self.artifact, _ARTIFACT),
+            "versions": _sorted(self.versions),
+            "origin": _sorted(self.origin),
         }
 
     def to_yaml(self) -> str:
         """The file's text; the same recipe always has the same text."""
-        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=100)
+        return dump_yaml(self.to_dict())
 
     @classmethod
     def from_yaml(cls, text: str) -> Recipe:
@@ -81,9 +81,9 @@ class Recipe:
             InvalidRecipe: it is no YAML, of an unknown schema, or a field is wrong; the pointer says which.
         """
         try:
-            document = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise InvalidRecipe.at("", f"is not YAML: {' '.join(str(error).split())}") from error
+            document = load_yaml(text)
+        except InvalidValue as error:
+            raise InvalidRecipe(error.faults) from error
         return cls.from_dict(document)
 
     @classmethod
@@ -107,18 +107,28 @@ class Recipe:
             raise InvalidPolicy.at("/policy_digest", detail)
         recipe = cls(
             policy,
-            _strings(read, "workload", ("name", "model", "data")),
-            _fields(read, "target", ("name", "fingerprint")),
+            _strings(read, "workload", _WORKLOAD),
+            _fields(read, "target", _TARGET),
             read.mapping("deployment", _as_is),
             read.whole("seed"),
             read.mapping("versions", lambda item, _: str(item)),
             metrics_from_dict(read.required("claims"), "/claims"),
             metrics_from_dict(read.required("reference"), "/reference"),
-            _fields(read, "artifact", ("digest", "size_bytes")),
+            _fields(read, "artifact", _ARTIFACT),
             read.mapping("origin", _as_is),
         )
         read.done()
         return recipe
+
+
+def _in_order(document: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: _sorted(document[name]) for name in names}
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _sorted(value[key]) for key in sorted(value, key=str)}
+    return [_sorted(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _as_is(item: Any, _: str) -> Any:

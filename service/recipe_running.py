@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from recipes import Recipe
+from service.documents import read_text
 from service.files import write_aside
 from service.wording import gain, value
 from spaces import InvalidRecipe, Metric, Metrics, digest_bytes
@@ -52,10 +53,7 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         InvalidRecipe: it cannot be read, or is not a recipe.
     """
-    try:
-        return Recipe.from_yaml(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidRecipe.at("", f"{path} cannot be read: {error.strerror}") from error
+    return Recipe.from_yaml(read_text(path, InvalidRecipe))
 
 
 def apply_recipe(recipe: Recipe, workload_name: str, directory: Path) -> dict[str, Any]:

@@ -28,6 +28,7 @@ def make_server(settings: Settings) -> Server:
 
     Raises:
         Conflict: the port is taken.
+        StorageError: the database cannot be reached, or brought to this version's schema.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -38,8 +39,10 @@ def make_server(settings: Settings) -> Server:
                 f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; use --port"
             ) from error
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    app = create_app(settings)
+    app.state.context.database.upgrade()  # here, since uvicorn makes a stack trace of what fails in its start
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         host=settings.host,
         port=settings.port,
         log_level="warning",

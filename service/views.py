@@ -56,16 +56,17 @@ class JobView:
 
         Raises:
             UnknownName: there is no such job.
-            InvalidValue: an objective is no metric.
+            InvalidValue: an objective, or what is to be minimised, is no metric.
         """
         from search.spec import Bound
 
         job = store.job(job_id)
-        for name in (*objectives, *([minimize] if minimize else [])):
+        asked = [("/objectives", name) for name in objectives]
+        if minimize is not None:
+            asked.append(("/minimize", minimize))
+        for pointer, name in asked:
             if name not in UNITS:
-                raise InvalidValue.at(
-                    "/objectives", f"unknown metric {name!r}; known are: {', '.join(UNITS)}"
-                )
+                raise InvalidValue.at(pointer, f"unknown metric {name!r}; known are: {', '.join(UNITS)}")
         constraints = dict(job.spec.constraints)
         if max_accuracy_drop is not None:
             constraints = {"accuracy_drop": Bound(high=max_accuracy_drop)}

@@ -101,19 +101,20 @@ class Bench:
         """
         self.close()
         self._child = Child("evaluators.process")
-        answer = self._request(
-            {
-                "do": "open",
-                "workload": self._spec.workload,
-                "allow_files": self._allow_files,
-                "target": self._spec.target,
-                "directory": str(self._directory),
-                "seed": self._spec.seed,
-                "students": self._spec.space.to_dict()["students"],
-                "calibrated_ms": calibrated_ms,
-            },
-            self._limits.prepare_s,
-        )
+        request = {
+            "do": "open",
+            "workload": self._spec.workload,
+            "allow_files": self._allow_files,
+            "target": self._spec.target,
+            "directory": str(self._directory),
+            "seed": self._spec.seed,
+            "students": self._spec.space.to_dict()["students"],
+            "calibrated_ms": calibrated_ms,
+        }
+        try:
+            answer = self._request(request, self._limits.prepare_s)
+        except MeasurementError as error:
+            raise WorkloadError(f"workload {self._spec.workload!r} cannot be prepared: {error}") from error
         self._calibrated_ms = answer["calibrated_ms"]
         return Opened(
             {
@@ -138,10 +139,12 @@ class Bench:
             "policy": trial.policy.to_dict(),
             "unbeatable": [dict(item) for item in unbeatable],
         }
+        since = time.monotonic()
         try:
             answer = self._request(request, self._limits.trial_s)
         except MeasurementError as error:
-            return Outcome("failed", f"the evaluation {error}", seconds=self._limits.trial_s), None
+            reason = f"the evaluation failed: {error}"
+            return Outcome("failed", reason, seconds=time.monotonic() - since), None
         return Outcome.from_dict(answer["outcome"]), answer["path"] and Path(answer["path"])
 
     def finish(self, artifacts: Mapping[int, Path]) -> dict[int, Metrics]:

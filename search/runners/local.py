@@ -104,7 +104,7 @@ class LocalRunner:
         except StorageError:
             raise
         except TautenError as error:
-            state, reason = JobState.FAILED, str(error)
+            state, reason = JobState.FAILED, " ".join(str(error).split())
         finally:
             self._bench.close()
         self._ledger.release(state, reason)

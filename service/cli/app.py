@@ -57,8 +57,13 @@ def main() -> None:
     except TautenError as error:
         err.print(f"[red]error:[/] {_plain(error)}", soft_wrap=True)
         sys.exit(FAILED)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        err.print(f"[red]error:[/] {_plain(f'{error.filename}: {error.strerror}')}", soft_wrap=True)
+        sys.exit(FAILED)
 
 
-def _plain(error: TautenError) -> str:
-    """Without Rich's markup, which a message may hold by accident."""
-    return str(error).replace("[", "\\[")
+def _plain(message: object) -> str:
+    """In one line, whatever the user's own code said, and without Rich's markup."""
+    return " ".join(str(message).split()).replace("[", "\\[")

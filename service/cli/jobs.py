@@ -14,6 +14,7 @@ from rich.table import Table
 from service.cli.output import FAILED, AsJson, err, front_table, out, print_json
 from service.cli.watching import watch as watch_job
 from service.client import DEFAULT_URL, Client
+from service.documents import parse_document, read_document
 from service.files import write_aside
 from spaces import InvalidSpec
 
@@ -185,18 +186,13 @@ def artifact(
 
 
 def _read(source: str) -> dict[str, Any]:
-    try:
-        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
-    except OSError as error:
-        raise InvalidSpec.at("", f"{source} cannot be read: {error.strerror}") from error
-    try:
-        document = json.loads(text) if text.lstrip().startswith("{") else yaml.safe_load(text)
-    except (json.JSONDecodeError, yaml.YAMLError) as error:
-        raise InvalidSpec.at(
-            "", f"{source} is neither JSON nor YAML: {' '.join(str(error).split())}"
-        ) from error
+    document = parse_document(sys.stdin.read(), "-") if source == "-" else read_document(Path(source))
     if not isinstance(document, dict):
         raise InvalidSpec.at("", f"{source} must hold an object with the job's fields")
+    try:
+        json.dumps(document, allow_nan=False)
+    except (TypeError, ValueError) as error:  # YAML has dates and infinities, which JSON has not
+        raise InvalidSpec.at("", f"{source} holds what JSON cannot: {error}") from error
     return document
 
 

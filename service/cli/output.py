@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import AbstractContextManager, redirect_stdout
 from typing import Annotated, Any, Final
 
 import typer
@@ -26,6 +27,11 @@ PIPED_WIDTH: Final = 120
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 err = Console(stderr=True, highlight=False)
+
+
+def printing_aside() -> AbstractContextManager[Any]:
+    """While a user's own code runs in this process: what it prints goes to standard error."""
+    return redirect_stdout(sys.stderr)
 
 
 def print_json(document: Any) -> None:

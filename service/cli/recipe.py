@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from service.cli.output import FAILED, AsJson, err, out, print_json
+from service.cli.output import FAILED, AsJson, err, out, print_json, printing_aside
 from service.recipe_running import apply_recipe, checks_document, read_recipe, verify_recipe
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe.yaml.")]
@@ -28,7 +28,7 @@ def apply(
     Example: [bold]tauten apply recipe.yaml --workload digits-cnn --out applied[/]
     """
     read = read_recipe(recipe)
-    with err.status("applying the recipe"):
+    with err.status("applying the recipe"), printing_aside():
         report = apply_recipe(read, workload or read.workload["name"], to)
     if as_json:
         print_json(report)
@@ -47,7 +47,7 @@ def verify(recipe: RecipePath, workload: WorkloadName = None, as_json: AsJson = 
     Example: [bold]tauten verify recipe.yaml --workload digits-cnn[/]
     """
     read = read_recipe(recipe)
-    with err.status("measuring the recipe's claims again"):
+    with err.status("measuring the recipe's claims again"), printing_aside():
         checks = verify_recipe(read, workload or read.workload["name"], recipe.absolute().parent)
     document = checks_document(checks)
     if as_json:

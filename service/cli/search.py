@@ -12,20 +12,29 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from evaluators.targets import find_target
 from evaluators.workloads import is_file_reference, list_workloads
 from search.job import Job, JobState
 from search.samplers import SAMPLERS
 from search.spec import DEFAULT_SAMPLER, JobSpec
-from service.cli.output import CONSTRAINTS_UNMET, FAILED, AsJson, err, front_table, out, print_json
+from service.cli.output import (
+    CONSTRAINTS_UNMET,
+    FAILED,
+    AsJson,
+    err,
+    front_table,
+    out,
+    print_json,
+    printing_aside,
+)
 from service.cli.watching import watch
+from service.documents import read_document
 from service.files import export, write_aside
 from service.settings import Settings
 from service.views import JobView
 from service.worker import configure_log, run_claim
-from spaces import InvalidSpec, Policy, TautenError, UnknownName
+from spaces import Policy, TautenError, UnknownName
 from storage import ArtifactStore, Claim, Database, Store, WorkerLock
 
 INTERRUPTED = 130
@@ -103,7 +112,7 @@ def evaluate(
     from evaluators.workloads import load_workload
 
     read = Policy.from_dict(read_document(policy))
-    with err.status("preparing the reference") as status:
+    with err.status("preparing the reference") as status, printing_aside():
         loaded = load_workload(workload, allow_files=True)
         with Evaluator(loaded, find_target(target), to / WORK_DIR, seed=seed) as evaluator:
             status.update("compressing and measuring")
@@ -123,22 +132,6 @@ def evaluate(
             f"[red]{outcome.status}:[/] {(outcome.reason or '').replace('[', chr(92) + '[')}", soft_wrap=True
         )
         raise typer.Exit(FAILED)
-
-
-def read_document(path: Path) -> Any:
-    """A JSON or YAML file.
-
-    Raises:
-        InvalidSpec: it cannot be read.
-    """
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidSpec.at("", f"{path} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise InvalidSpec.at(
-            "", f"{path} is neither JSON nor YAML: {' '.join(str(error).split())}"
-        ) from error
 
 
 def _run(spec: JobSpec, settings: Settings, store: Store, to: Path, as_json: bool) -> None:
@@ -167,11 +160,20 @@ def _run(spec: JobSpec, settings: Settings, store: Store, to: Path, as_json: boo
     if job.reason:
         err.print(job.reason, markup=False)
     err.print("wrote " + ", ".join(str(path) for path in written), markup=False, soft_wrap=True)
+    if view.front.chosen is None:
+        raise TautenError(_nothing_completed(view))
     if not view.front.constraints_met:
         err.print(
             f"no trial meets the constraint on {view.front.constraint_binding}; the nearest miss is exported"
         )
         raise typer.Exit(CONSTRAINTS_UNMET)
+
+
+def _nothing_completed(view: JobView) -> str:
+    if not view.trials:
+        return "no trial was run"
+    last = view.trials[-1]
+    return f"no trial was completed; the last, trial {last.number}, is {last.state}: {last.reason}"
 
 
 def _submit(spec: JobSpec, store: Store) -> Job:
@@ -183,7 +185,15 @@ def _submit(spec: JobSpec, store: Store) -> Job:
     if job.state in {JobState.FAILED, JobState.CANCELLED}:
         store.delete(job.id)
         job, _ = store.submit(spec, idempotency_key=key)
-    return job
+    return store.resume(job.id) if job.state is JobState.PAUSED else job
+
+
+def _claim(store: Store, lock: WorkerLock, job_id: str) -> Claim | None:
+    """Holds the job; other searches of this directory that wait rest until they are asked for again."""
+    while (claim := store.claim(lock)) is not None and claim.job.id != job_id:
+        store.pause(claim.job.id)
+        claim.release(JobState.PAUSED, "another search was started in its directory")
+    return claim
 
 
 @contextmanager
@@ -219,8 +229,8 @@ def _work(job_id: str, settings: Settings, store: Store) -> None:
             failure.append(error)
 
     with WorkerLock(settings.data_dir) as lock:
-        claim = store.claim(lock)
-        if claim is None or claim.job.id != job_id:
+        claim = _claim(store, lock, job_id)
+        if claim is None:
             raise TautenError(
                 f"another process is searching in {settings.data_dir.parent}; wait for it or end it"
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Request
@@ -12,7 +13,7 @@ from fastapi.sse import format_sse_event
 
 from service.context import Context, Ctx, problems
 from service.schemas import EventOut, PageOut
-from spaces import canonical_json
+from spaces import StorageError, UnknownName, canonical_json
 from storage import Event
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["events"])
@@ -46,8 +47,15 @@ async def events(
 
 
 async def _stream(job_id: str, context: Context, request: Request, seen: int) -> AsyncIterator[bytes]:
-    quiet = 0.0
+    """The stream; where it cannot go on it ends, and the client learns why when it takes it up again."""
     yield b"retry: 1000\n\n"
+    with suppress(UnknownName, StorageError):
+        async for chunk in _events(job_id, context, request, seen):
+            yield chunk
+
+
+async def _events(job_id: str, context: Context, request: Request, seen: int) -> AsyncIterator[bytes]:
+    quiet = 0.0
     while not context.is_stopping() and not await request.is_disconnected():
         # the state is read first: whatever is committed before the job's end is then among the events
         job = await asyncio.to_thread(context.store.job, job_id)

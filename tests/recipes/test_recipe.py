@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import yaml
 from hypothesis import given
@@ -32,6 +34,29 @@ def test_a_recipe_survives_its_file(policy):
 
     assert read == written
     assert read.to_yaml() == written.to_yaml()
+
+
+def test_equal_recipes_have_the_same_text_whatever_order_they_were_put_together_in():
+    one = recipe()
+    document = one.to_dict()
+    turned = {
+        key: dict(reversed(part.items())) if isinstance(part, dict) else part
+        for key, part in document.items()
+    }
+    turned["target"]["fingerprint"] = {"vnni": False, "cpu": "a CPU"}
+
+    other = Recipe.from_dict(dict(reversed(turned.items())))
+
+    assert other == one
+    assert other.to_yaml() == one.to_yaml()
+
+
+def test_a_recipe_repeats_what_stands_in_two_places():
+    shared = {"cpu": "a CPU"}
+
+    text = replace(recipe(), origin={"first": shared, "second": shared}).to_yaml()
+
+    assert text == replace(recipe(), origin={"first": dict(shared), "second": dict(shared)}).to_yaml()
 
 
 def test_what_a_recipe_is_stands_first_in_its_file():
@@ -69,13 +94,48 @@ def test_a_wrong_field_inside_the_policy_is_named_with_its_whole_pointer():
 
 
 @pytest.mark.parametrize(
-    "text", ["{unclosed", "- a\n- list\n", "", "42", "!!python/object/apply:os.system ['true']"]
+    "text",
+    [
+        "{unclosed",
+        "- a\n- list\n",
+        "",
+        "42",
+        "9" * 5000,
+        "[" * 5000 + "]" * 5000,
+        "schema: 2020-13-45",
+        "schema: !!bool maybe",
+        "schema: !!int ''",
+        "schema: !!timestamp never",
+        "schema: &loop [*loop]",
+        "a: *nowhere",
+        "? {a: 1}\n: 2",
+        "\x00",
+    ],
 )
 def test_what_is_no_recipe_is_refused_in_one_line(text):
     with pytest.raises(InvalidRecipe) as caught:
         Recipe.from_yaml(text)
 
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "!!python/object/apply:os.mkdir ['{made}']",
+        "!!python/object/new:os.mkdir ['{made}']",
+        "!!python/name:os.mkdir",
+        "!!python/module:os",
+    ],
+)
+def test_no_tag_of_a_file_runs_code(tmp_path, tag):
+    made = tmp_path / "made"
+    text = recipe().to_yaml().replace("seed: 3", f"seed: {tag.format(made=made)}")
+
+    with pytest.raises(InvalidRecipe, match="could not determine a constructor for the tag"):
+        Recipe.from_yaml(text)
+
+    assert not made.exists()
 
 
 @PROPERTY

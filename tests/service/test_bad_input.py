@@ -32,7 +32,17 @@ WRONG_JOBS = [
     (JOB | {"space": {"prune": {"ratios": [0, 1.0]}}}, "/space/prune/ratios/1"),
     (JOB | {"space": {"prune": {"granularity": ["head"]}}}, "/space/prune/granularity/0"),
     (JOB | {"space": {"bits": [{}, {"weight": 4, "activation": 8, "mode": "static"}]}}, "/space/bits/1"),
-    (JOB | {"space": {"bits": [{"weight": 8, "activation": 32, "mode": "static"}]}}, "/space/bits/0"),
+    (JOB | {"space": {"bits": [{"weight": 8, "activation": 32, "mode": "static"}]}}, "/space/bits/0/mode"),
+    (JOB | {"space": {"bits": [{"weight": 9}]}}, "/space/bits/0/weight"),
+    (JOB | {"space": {"colour": "red"}}, "/space/colour"),
+    (JOB | {"space": {"layers": {"stem*": {"bits": []}}}}, "/space/layers/stem*/bits"),
+    (JOB | {"space": {"layers": {"a/b": {"prune": {"ratios": [1.0]}}}}}, "/space/layers/a~1b/prune/ratios/0"),
+    (JOB | {"budget": {"trials": 5, "colour": "red"}}, "/budget/colour"),
+    (JOB | {"budget": {"trials": "many"}}, "/budget/trials"),
+    (JOB | {"constraints": {"latency_ms": {"max": 1, "colour": "red"}}}, "/constraints/latency_ms/colour"),
+    (JOB | {"workload": "../mine.py:factory"}, "/workload"),
+    (JOB | {"workload": "digits-cnn\u0000"}, "/workload"),
+    (JOB | {"seed": 2**31}, "/seed"),
     (JOB | {"space": {"students": [{"family": "self", "depth": 0}]}}, "/space/students/0/depth"),
     (JOB | {"space": {"recovery": [{"epochs": 1, "qat": True}]}}, "/space/recovery/0"),
     (JOB | {"space": {"layers": {"stem*": "drop"}}}, "/space/layers/stem*"),
@@ -80,6 +90,26 @@ def test_a_glob_that_matches_no_layer_is_refused_once_the_layers_are_known(
     assert store.jobs().items == ()
 
 
+def test_an_exception_that_leaves_nothing_to_search_is_refused(client, store, digits, digits_model):
+    from compression import take_inventory
+
+    inventory = take_inventory(digits_model, digits.example_inputs()).to_dict()
+    store.put_inventory("digits-cnn", {"students": [[None, inventory]]})
+    space = {"students": [None], "recovery": [None], "layers": {"*": "keep"}}
+
+    problem = check_problem(client.post("/api/v1/jobs", json=JOB | {"space": space}), 422)
+
+    assert problem["errors"][0]["pointer"].startswith("/space")
+    assert store.jobs().items == ()
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", None])
+def test_a_body_that_does_not_say_it_is_json_is_refused(client, store, kind):
+    headers = {"Content-Type": kind} if kind else {}
+    check_problem(client.post("/api/v1/jobs", content=json.dumps(JOB).encode(), headers=headers))
+    assert store.jobs().items == ()
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -122,6 +152,11 @@ def test_parameters_that_are_wrong_are_named(client, searched):
         ("/api/v1/jobs?limit=0", "/limit"),
         ("/api/v1/jobs?limit=1001", "/limit"),
         ("/api/v1/jobs?cursor=nonsense", "/cursor"),
+        ("/api/v1/jobs?cursor=dHJpYWw6MQ", "/cursor"),  # of another list
+        (f"/api/v1/jobs/{searched}/trials?limit=many", "/limit"),
+        (f"/api/v1/jobs/{searched}/trials/one", "/number"),
+        (f"/api/v1/jobs/{searched}/front?minimize=beauty", "/minimize"),
+        (f"/api/v1/jobs/{searched}/events?after={2**63}", "/after"),
         ("/api/v1/jobs?state=asleep", "/state/0"),
         (f"/api/v1/jobs/{searched}/trials?cursor=!", "/cursor"),
         (f"/api/v1/jobs/{searched}/front?objectives=accuracy,beauty", "/objectives"),
@@ -143,6 +178,9 @@ def test_what_is_not_there_is_named(client, searched):
         "/api/v1/jobs/nope/events",
         "/api/v1/jobs/nope/recipe",
         f"/api/v1/jobs/{searched}/trials/99",
+        f"/api/v1/jobs/{searched}/trials/-1",
+        f"/api/v1/jobs/{searched}/trials/{10**30}",
+        f"/api/v1/jobs/{searched}/recipe?trial={10**30}",
         f"/api/v1/jobs/{searched}/trials/99/artifact",
         f"/api/v1/jobs/{searched}/recipe?trial=99",
         "/api/v1/targets/toaster",

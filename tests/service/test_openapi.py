@@ -1,0 +1,68 @@
+"""The OpenAPI document against the application: whatever fits it is answered as it says, and nothing is a 5xx."""
+
+from pathlib import Path
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+
+from service.app import create_app
+from service.settings import Settings
+from storage import Database, Store
+from tests.service.conftest import finished_search
+
+EXAMPLES = settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """The application, a job that is only read, and one that calls may change."""
+    directory = tmp_path_factory.mktemp("openapi")
+    settings = Settings(directory, f"sqlite:///{directory}/tauten.db", workers=0)
+    database = Database(settings.database_url)
+    database.upgrade()
+    jobs = [finished_search(Store(database), directory) for _ in range(2)]
+    yield create_app(settings), *jobs
+    database.close()
+
+
+@pytest.fixture(scope="module")
+def document(served):
+    return schemathesis.openapi.from_asgi("/openapi.json", served[0])
+
+
+def calls():
+    unused = Settings(Path("unused"), "sqlite:///unused.db", workers=0)
+    for path, methods in create_app(unused).openapi()["paths"].items():
+        for method, call in methods.items():
+            yield pytest.param(path, method, id=call["operationId"])
+
+
+@pytest.mark.parametrize(("path", "method"), list(calls()))
+def test_every_call_answers_as_it_is_documented(document, served, path, method):
+    _, read, changed = served
+    operation = document[path][method]
+
+    @EXAMPLES
+    @given(operation.as_strategy(generation_mode=GenerationMode.POSITIVE), st.booleans())
+    def answers_what_fits(case, is_about_a_job):
+        if is_about_a_job and "job_id" in (case.path_parameters or {}):
+            case.path_parameters["job_id"] = read if method == "get" else changed
+        case.call_and_validate()
+
+    @EXAMPLES
+    @given(operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
+    def refuses_what_does_not(case):
+        case.call_and_validate()
+
+    answers_what_fits()
+    if operation.body or operation.query or operation.headers:
+        refuses_what_does_not()
