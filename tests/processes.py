@@ -21,7 +21,7 @@ def wait_until(condition, timeout_s=120.0, what="the condition"):
         if time.monotonic() > deadline:
             message = f"{what} did not come within {timeout_s:g} s"
             raise TimeoutError(message)
-        time.sleep(0.05)
+        time.sleep(0.2)
     return found
 
 
