@@ -42,8 +42,11 @@ def test_a_key_makes_a_submission_happen_once(client):
     first, second = (client.post("/api/v1/jobs", json=SPEC, headers=headers) for _ in range(2))
     other = client.post("/api/v1/jobs", json=SPEC | {"seed": 1}, headers=headers)
 
+    assert (first.status_code, second.status_code) == (201, 201)
     assert first.json()["id"] == second.json()["id"]
+    assert first.headers["location"] == second.headers["location"]
     assert other.status_code == 422
+    assert "'mine'" in other.json()["detail"]
     assert len(get(client, "/api/v1/jobs")["items"]) == 1
 
 
@@ -92,6 +95,18 @@ def test_trials_carry_their_place_on_the_front(client, searched):
     assert items[4]["violates"]["accuracy_drop"] == pytest.approx(0.08)
     assert get(client, f"/api/v1/jobs/{searched}/trials/1") == items[1]
     assert len(get(client, f"/api/v1/jobs/{searched}/trials?state=infeasible")["items"]) == 1
+
+
+def test_trials_are_listed_by_number_page_by_page(client, searched):
+    found, cursor = [], None
+    while True:
+        parameters = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = get(client, f"/api/v1/jobs/{searched}/trials", params=parameters)
+        found.append([trial["trial"] for trial in page["items"]])
+        if (cursor := page["next_cursor"]) is None:
+            break
+
+    assert found == [[0, 1], [2, 3], [4]]
 
 
 def test_the_front_has_reference_choice_and_knee(client, searched):
@@ -164,6 +179,7 @@ def test_the_artifact_comes_with_its_digest(client, searched):
     trial = get(client, f"/api/v1/jobs/{searched}/trials/1")
 
     assert response.content == b"artifact 1"
+    assert response.headers["digest"] == trial["artifact"]["digest"].replace(":", "=", 1)
     assert response.headers["etag"] == f'"{trial["artifact"]["digest"]}"'
     assert f"{searched}-1.onnx" in response.headers["content-disposition"]
 
@@ -185,6 +201,18 @@ def test_events_stream_until_the_job_has_ended_and_can_be_taken_up_again(client,
     assert [event["event"] for event in streamed] == [event["kind"] for event in listed]
     assert [int(event["id"]) for event in rest] == list(range(7, len(listed) + 1))
     assert listed[-1]["data"]["state"] == "succeeded"
+
+
+def test_a_job_that_waits_is_paused_resumed_and_cancelled(client):
+    job = client.post("/api/v1/jobs", json=SPEC).json()["id"]
+
+    states = [
+        client.post(f"/api/v1/jobs/{job}/{call}").json()["state"] for call in ("pause", "resume", "cancel")
+    ]
+
+    assert states == ["paused", "queued", "cancelled"]
+    assert client.post(f"/api/v1/jobs/{job}/cancel").status_code == 200  # asking twice changes nothing
+    assert client.post(f"/api/v1/jobs/{job}/resume").status_code == 409
 
 
 def test_a_paused_job_can_be_resumed_and_a_budget_raised(client, store, settings):

@@ -7,6 +7,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from service.app import create_app
 from service.settings import Settings
@@ -14,7 +15,7 @@ from storage import Database, Store
 from tests.service.conftest import finished_search
 
 EXAMPLES = settings(
-    max_examples=12,
+    max_examples=20,
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
@@ -46,6 +47,7 @@ def calls():
             yield pytest.param(path, method, id=call["operationId"])
 
 
+# Which names, cursors and numbers of trials there are, the document cannot say: 422 is right for those that fit it.
 @pytest.mark.parametrize(("path", "method"), list(calls()))
 def test_every_call_answers_as_it_is_documented(document, served, path, method):
     _, read, changed = served
@@ -53,10 +55,12 @@ def test_every_call_answers_as_it_is_documented(document, served, path, method):
 
     @EXAMPLES
     @given(operation.as_strategy(generation_mode=GenerationMode.POSITIVE), st.booleans())
-    def answers_what_fits(case, is_about_a_job):
-        if is_about_a_job and "job_id" in (case.path_parameters or {}):
+    def answers_what_fits(case, is_about_what_exists):
+        if is_about_what_exists and "job_id" in (case.path_parameters or {}):
             case.path_parameters["job_id"] = read if method == "get" else changed
-        case.call_and_validate()
+        if is_about_what_exists and isinstance(case.body, dict) and "workload" in case.body:
+            case.body |= {"workload": "digits-cnn", "target": "local-cpu"}
+        case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
     @EXAMPLES
     @given(operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
