@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import psutil
 from filelock import FileLock, Timeout
 
 from evaluators.cache import cache_root
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 TIMEOUT_S: Final = 120.0
 SESSIONS: Final = 4
 """Sessions of each artifact: where one's memory happens to lie changes its latency by a few per cent."""
+
+OTHERS: Final = 0.15
+"""Share of the machine beyond the measuring core; above it others move the ratios, quiet rounds or not."""
 
 ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -64,7 +69,7 @@ class Meter:
                 feed = Path(scratch) / "feed.npz"
                 np.savez(feed, **dict(inputs))  # type: ignore[arg-type]
                 paths = {name: str(path) for name, path in artifacts.items()}
-                answer = self._ask(
+                answer, others = self._ask(
                     {"artifacts": paths, "feed": str(feed), "seed": seed, "quiet_ms": quiet_ms}
                 )
         except Timeout as error:
@@ -73,7 +78,9 @@ class Meter:
             ) from error
         if "error" in answer:
             raise DeploymentError(answer["error"])
-        return {name: Timing(**timing) for name, timing in answer["timings"].items()}
+        timings = {name: Timing(**timing) for name, timing in answer["timings"].items()}
+        busy = others > OTHERS
+        return {name: replace(timing, contended=timing.contended or busy) for name, timing in timings.items()}
 
     def close(self) -> None:
         """Ends the process."""
@@ -81,10 +88,15 @@ class Meter:
             self._child.close()
             self._child = None
 
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], float]:
+        """The answer, and the share of the machine that others used meanwhile."""
         child = self._running()
+        started, before = time.monotonic(), psutil.cpu_times()
         child.send(request)
-        return child.receive(TIMEOUT_S)
+        answer = child.receive(TIMEOUT_S)
+        elapsed_s, after = time.monotonic() - started, psutil.cpu_times()
+        used_s = sum(getattr(after, kind) - getattr(before, kind) for kind in ("user", "system"))
+        return answer, (used_s / elapsed_s - 1) / (psutil.cpu_count() or 1)
 
     def _running(self) -> Child:
         if self._child is not None and not self._child.is_alive:
