@@ -35,14 +35,20 @@ app.add_typer(catalogue.workloads, name="workloads")
 app.add_typer(database.app, name="db")
 
 
-@app.callback()
-def tauten(
-    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-) -> None:
-    """Options that stand before the command."""
-    if show_version:
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
         typer.echo(version("tauten"))
         raise typer.Exit
+
+
+@app.callback()
+def tauten(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Options that stand before the command."""
 
 
 def main() -> None:

@@ -5,13 +5,14 @@ import re
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import onnxruntime
 import pytest
 import yaml
 
-from tests.processes import served, tauten, wait_until
+from tests.processes import free_port, served, tauten, wait_until
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -34,6 +35,7 @@ def searched(mine):
     return done
 
 
+@pytest.mark.slow
 def test_a_users_own_model_is_searched_and_everything_is_left(searched, mine):
     out = mine / "out"
     front = json.loads((out / "front.json").read_text())
@@ -74,6 +76,7 @@ def test_the_same_search_again_answers_from_what_is_stored(searched, mine):
     assert again.stdout == searched.stdout
 
 
+@pytest.mark.slow
 def test_a_recipe_is_applied_to_the_same_file_to_the_byte(searched, mine):
     done = tauten(
         "apply", "out/recipe.yaml", "--workload", "mine.py:factory", "--out", "applied", "--json", cwd=mine
@@ -86,6 +89,7 @@ def test_a_recipe_is_applied_to_the_same_file_to_the_byte(searched, mine):
     assert (mine / "applied" / "model.safetensors").stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_a_recipe_is_verified_claim_by_claim(searched, mine):
     done = tauten("verify", "out/recipe.yaml", "--workload", "mine.py:factory", "--json", cwd=mine)
 
@@ -98,6 +102,7 @@ def test_a_recipe_is_verified_claim_by_claim(searched, mine):
     assert "latency_ms" in verdicts
 
 
+@pytest.mark.slow
 def test_a_claim_that_is_not_so_fails(searched, mine):
     recipe = yaml.safe_load((mine / "out" / "recipe.yaml").read_text())
     recipe["claims"]["accuracy"]["value"] = 0.5
@@ -113,21 +118,28 @@ def test_a_claim_that_is_not_so_fails(searched, mine):
     assert verdicts["artifact"] == "holds"  # made again, since none lies beside the recipe
 
 
+@pytest.mark.slow
 def test_one_policy_is_evaluated_as_a_trial(searched, mine):
     front = json.loads((mine / "out" / "front.json").read_text())
     (mine / "policy.json").write_text(json.dumps(front["trials"][0]["policy"]))
+    (mine / "chatty.py").write_text(
+        (mine / "mine.py").read_text()
+        + "\n\nprint('hello')\n\n\ndef factory():\n    print('making')\n    return Mine()\n"
+    )
 
     done = tauten(
-        "evaluate", "policy.json", "--workload", "mine.py:factory", "--out", "one", "--json", cwd=mine
+        "evaluate", "policy.json", "--workload", "chatty.py:factory", "--out", "one", "--json", cwd=mine
     )
 
     document = json.loads(done.stdout)
     assert done.returncode == 0
+    assert {"hello", "making"} <= set(done.stderr.splitlines())
     assert document["artifact"] == front["trials"][0]["artifact"]
     assert document["metrics"]["accuracy"] == front["trials"][0]["metrics"]["accuracy"]
     assert (mine / "one" / "artifact.onnx").exists()
 
 
+@pytest.mark.slow
 def test_a_constraint_that_nothing_meets_exits_with_3_and_keeps_the_nearest_miss(mine):
     done = tauten(
         "search",
@@ -149,6 +161,7 @@ def test_a_constraint_that_nothing_meets_exits_with_3_and_keeps_the_nearest_miss
     assert (mine / "unmet" / "recipe.yaml").exists()
 
 
+@pytest.mark.slow
 def test_a_search_that_is_interrupted_goes_on_with_the_same_command(mine):
     command = ["search", "mine.py:factory", "--trials", "4", "--seed", "5", "--out", "stopped"]
     process = subprocess.Popen(
@@ -163,14 +176,27 @@ def test_a_search_that_is_interrupted_goes_on_with_the_same_command(mine):
     process.send_signal(signal.SIGINT)
     _, rest = process.communicate(timeout=30)
 
+    other = tauten("search", "nothing.py:factory", "--trials", "1", "--out", "stopped", cwd=mine)
     again = tauten(*command, cwd=mine)
 
     assert process.returncode == 130
+    assert "nothing.py does not exist" in other.stderr  # it is run, while the unfinished one rests
     assert "Run the same command again to go on" in rest
     assert "of 4 trials are done" in again.stderr
     assert again.returncode == 0
     assert len((mine / "stopped" / "trials.csv").read_text().splitlines()) == 5
 
+
+BRANCHING = """    def model(self):
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.dark, self.light = nn.Linear(64, 10), nn.Linear(64, 10)
+
+            def forward(self, x):
+                return (self.light if x.mean() > 0.3 else self.dark)(x.flatten(1))
+
+        return Net().eval()"""
 
 UNEXPORTABLE = """    def model(self):
         class Net(nn.Module):
@@ -183,16 +209,23 @@ UNEXPORTABLE = """    def model(self):
 
         return Net().eval()"""
 
+UNTRAINED = """    def model(self):
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 10)).eval()
+
+"""
+
 FAULTS = {
     "metric raises": (
-        "    def metric(self, o, t):\n        raise RuntimeError('no labels')",
+        UNTRAINED + "    def metric(self, o, t):\n        raise RuntimeError('no labels')",
         "metric raised RuntimeError: no labels",
     ),
     "metric is NaN": (
-        "    def metric(self, o, t):\n        return float('nan')",
+        UNTRAINED + "    def metric(self, o, t):\n        return float('nan')",
         "metric returned nan, not a finite number",
     ),
     "model cannot be exported": (UNEXPORTABLE, "the model cannot be exported"),
+    "model branches on its data": (BRANCHING, "the fp32 artifact is not faithful"),
     "no layers": ("    def model(self):\n        return nn.Flatten()", "no layer that can be compressed"),
 }
 
@@ -206,12 +239,72 @@ def test_a_faulty_workload_fails_the_search_with_one_line_that_names_the_cause(m
 
     done = tauten("search", f"{name}.py:factory", "--trials", 2, "--out", name, cwd=mine)
 
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    *before, line = done.stderr.splitlines()
     assert done.returncode == 1
-    assert len(errors) == 1
-    assert says in errors[0]
-    assert "'mine'" in errors[0] or fault == "no layers"
-    assert "Traceback" not in done.stderr
+    assert line.startswith("error: ")
+    assert says in line
+    assert "'mine'" in line or fault == "no layers"
+    # torch 2.13 logs the graph that holds an operator it cannot export, and its switch for that has no effect
+    assert not before or (fault == "model cannot be exported" and before[0].startswith("Torch IR graph"))
+
+
+FACTORIES = {
+    "raises": (
+        "def factory():\n    raise RuntimeError('the disk\\nis [empty]')",
+        "RuntimeError: the disk is [empty]",
+    ),
+    "exits": ("raise SystemExit(3)", "'exits.py:factory' cannot be prepared: evaluators.process has ended"),
+    "lacks": (
+        "def factory():\n    return object()",
+        "object lacks model, example_inputs, batches, loss, metric",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FACTORIES)
+def test_a_factory_that_makes_no_workload_fails_the_search_with_one_line(tmp_path, fault):
+    code, says = FACTORIES[fault]
+    (tmp_path / f"{fault}.py").write_text(code + "\n")
+
+    done = tauten("search", f"{fault}.py:factory", "--trials", 1, "--out", "out", cwd=tmp_path)
+
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert line.startswith("error: workload ")
+    assert says in line
+
+
+@pytest.mark.slow
+def test_a_loss_that_raises_fails_each_trial_and_the_search_ends_with_the_reason(mine):
+    (mine / "lossy.py").write_text(
+        (mine / "mine.py").read_text()
+        + """
+
+class Lossy(Mine):
+    def model(self):
+        net = super().model()
+        self.loss = self.broken
+        return net
+
+    def broken(self, outputs, targets):
+        raise ArithmeticError("no loss today")
+
+
+factory = Lossy
+"""
+    )
+
+    done = tauten("search", "lossy.py:factory", "--trials", 2, "--out", "lossy", cwd=mine)
+
+    *_, wrote, error = done.stderr.splitlines()
+    rows = (mine / "lossy" / "trials.csv").read_text().splitlines()[1:]
+    assert done.returncode == 1
+    assert error.startswith("error: no trial was completed; the last, trial 1, is failed: ")
+    assert "no loss today" in error
+    assert "front.json" in wrote
+    assert "recipe.yaml" not in wrote
+    assert [row.split(",")[:2] for row in rows] == [["0", "failed"], ["1", "failed"]]
+    assert all("no loss today" in row for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -241,16 +334,38 @@ def test_wrong_usage_exits_with_2_and_says_what_to_do(tmp_path, arguments, says)
 def test_a_missing_file_fails_the_search_by_name(tmp_path):
     done = tauten("search", "nothing.py:factory", "--trials", 1, "--out", "x", cwd=tmp_path)
 
+    (line,) = done.stderr.splitlines()
     assert done.returncode == 1
-    assert "nothing.py does not exist" in done.stderr
+    assert "nothing.py does not exist" in line
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["search", "digits-cnn", "--trials", "1", "--out", "taken"], "taken"),
+        (["serve", "--data", "taken"], "taken: File exists"),
+        (["serve", "--data", "x", "--database", "postgresql://127.0.0.1:9/none"], "cannot serve: connection"),
+    ],
+)
+def test_what_stands_in_the_way_is_said_in_one_line(tmp_path, arguments, says):
+    (tmp_path / "taken").touch()
+    port = ["--port", free_port()] if arguments[0] == "serve" else []
+
+    done = tauten(*arguments, *port, cwd=tmp_path)
+
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert line.startswith("error: ")
+    assert says in line
+
+
+@pytest.mark.slow
 def test_jobs_are_submitted_watched_and_read_over_http(tmp_path):
     spec = {
         "workload": "digits-cnn",
         "objectives": ["accuracy", "size_bytes"],
         "space": {"students": [None], "recovery": [None]},
-        "budget": {"trials": 3},
+        "budget": {"trials": 2},
     }
     (tmp_path / "spec.json").write_text(json.dumps(spec))
     with served(tmp_path) as server:
@@ -263,11 +378,17 @@ def test_jobs_are_submitted_watched_and_read_over_http(tmp_path):
         missing = tauten("job", "show", "nope", *url)
 
     recipe = yaml.safe_load((tmp_path / "recipe.yaml").read_text())
-    assert (job["state"], job["progress"]["trials"]["done"]) == ("succeeded", 3)
+    assert (job["state"], job["progress"]["trials"]["done"]) == ("succeeded", 2)
     assert [item["id"] for item in listed] == [job["id"]]
     assert recipe["origin"] == {"job": job["id"], "trial": front["chosen"]}
     assert recipe["artifact"]["size_bytes"] == (tmp_path / "model.onnx").stat().st_size
     assert (missing.returncode, missing.stderr.strip()) == (1, "error: unknown job 'nope'")
+
+
+def test_the_version_is_said_without_a_command():
+    done = tauten("--version")
+
+    assert (done.returncode, done.stdout.strip()) == (0, version("tauten"))
 
 
 def test_without_a_service_the_remedy_is_named():

@@ -7,12 +7,14 @@ from playwright.sync_api import expect, sync_playwright
 
 from search.job import JobState
 from search.spec import JobSpec
+from search.trial import Trial, TrialState
+from spaces import LayerPolicy, Policy, Prune
 from storage import ArtifactStore, Database, Store, WorkerLock
 from tests import browser
 from tests.contracts.samples import progress
 from tests.processes import served
 from tests.service.conftest import finished_search
-from tests.service.samples import REFERENCE, SPEC, finished
+from tests.service.samples import REFERENCE, SPEC, finished, metrics
 
 pytestmark = pytest.mark.browser
 
@@ -91,6 +93,44 @@ def test_a_job_shows_its_front_its_trials_and_the_policy_of_each(server, store, 
     expect(detail).to_contain_text("stem.0")
     expect(detail).to_contain_text("40 %")
     assert page.faults == []
+
+
+def test_a_longer_search_is_shown_whole_with_the_front_that_the_api_has(server, store, page):
+    job, _ = store.submit(JobSpec.from_dict(SPEC | {"budget": {"trials": 25}}))
+    trials = [longer(number) for number in range(25)]
+    with WorkerLock(server.data) as lock:
+        claim = store.claim(lock)
+        claim.set_reference(REFERENCE)
+        for number, trial in enumerate(trials):
+            claim.finish(trial, progress(number + 1, 25))
+        claim.release(JobState.SUCCEEDED)
+    page.goto(f"{server.client.url}/#/jobs/{job.id}")
+
+    rows = page.get_by_test_id("trial-row")
+    expect(rows).to_have_count(25)
+    shown = page.locator('[data-testid="trial-row"][data-front="true"]').all()
+    front = server.client.front(job.id)
+    assert {int(row.get_attribute("data-trial")) for row in shown} == {t["trial"] for t in front["trials"]}
+    assert len(shown) > 5
+    positions = json.loads(page.get_by_test_id("pareto-chart").get_attribute("data-positions"))
+    assert set(positions) == {str(trial.number) for trial in trials if trial.metrics}
+    infeasible = page.locator('[data-testid="trial-row"][data-trial="5"]')
+    expect(infeasible).to_contain_text("infeasible")
+    expect(infeasible).to_have_attribute("data-front", "false")
+    infeasible.click()
+    expect(page.get_by_test_id("trial-detail")).to_contain_text("asked int8, runs as float32")
+    assert page.faults == []
+
+
+def longer(number):
+    """Every sixth trial is infeasible; of the others, those with an even number trade accuracy for cost."""
+    policy = Policy(layers={"stem.0": LayerPolicy(Prune(number / 100))})
+    if number % 6 == 5:
+        reason = "does not run as the policy says: stem.0: asked int8, runs as float32"
+        return Trial(number, policy, {}, "tpe", state=TrialState.INFEASIBLE, reason=reason)
+    worse = 0.5 if number % 2 else 0.0
+    found = metrics(0.99 - number / 500, (0.3 - number / 100) + worse, 500_000 - number * 10_000)
+    return Trial(number, policy, {}, "tpe", state=TrialState.COMPLETED, metrics=found)
 
 
 def test_a_point_of_the_chart_selects_its_trial(server, store, page):
