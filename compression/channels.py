@@ -16,7 +16,7 @@ import torch_pruning as tp
 from torch import Tensor, nn
 
 from compression.tracing import WEIGHT_LAYERS, evaluating, trace
-from spaces import ChannelGroup, CompressionError, InvalidPolicy, Policy, Prune, kept_channels, layer_pointer
+from spaces import CompressionError, InvalidPolicy, Policy, Prune, PruneGroup, kept_channels, layer_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -109,7 +109,7 @@ class ChannelGraph:
         return layers
 
 
-def channel_groups(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[ChannelGroup, ...]:
+def channel_groups(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[PruneGroup, ...]:
     """The groups of a model, with the reason for each that cannot be pruned.
 
     A group is tried on a copy: if the model no longer runs, or an output changes shape, it is fixed.
@@ -125,7 +125,7 @@ def channel_groups(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Channe
         reason = _why_fixed(graph, leader, shapes)
         if reason is not None:  # the copy may be broken now
             graph = ChannelGraph(copy.deepcopy(model), inputs)
-        groups.append(ChannelGroup(leader, names, channels, reason))
+        groups.append(PruneGroup(leader, names, channels, reason))
     return tuple(groups)
 
 
@@ -180,7 +180,7 @@ def prune_channels(
     for leader, group in groups.items():
         prune = asked.get(leader)
         if prune is not None:
-            count = group.channels - kept_channels(group.channels, prune.ratio, multiple)
+            count = group.units - kept_channels(group.units, prune.ratio, multiple)
             graph.remove(leader, count, prune.criterion, generator)
 
 
@@ -196,11 +196,11 @@ def shrink_width(model: nn.Module, inputs: tuple[Tensor, ...], width: float, *, 
     leaders = [group for group in channel_groups(model, inputs) if group.fixed_because is None]
     graph = ChannelGraph(model, inputs)
     for group in leaders:
-        count = group.channels - kept_channels(group.channels, 1 - width, multiple)
+        count = group.units - kept_channels(group.units, 1 - width, multiple)
         graph.remove(group.leader, count, "l1", torch.Generator())
 
 
-def _check(asked: Mapping[str, Prune], groups: Mapping[str, ChannelGroup]) -> None:
+def _check(asked: Mapping[str, Prune], groups: Mapping[str, PruneGroup]) -> None:
     leader_of = {name: group.leader for group in groups.values() for name in group.layers}
     for name, prune in asked.items():
         pointer = layer_pointer(name, "prune")

@@ -21,7 +21,8 @@ from spaces.errors import (
     UnknownName,
     WorkloadError,
 )
-from spaces.inventory import ChannelGroup, LayerInfo, LayerInventory, kept_channels
+from spaces.formats import FLOAT_BITS, MOST_INTEGER_BITS, ActivationFormat, Calibration, WeightFormat
+from spaces.inventory import BlockRun, LayerInfo, LayerInventory, PruneGroup, kept_channels
 from spaces.metrics import (
     OBJECTIVES,
     UNITS,
@@ -33,25 +34,17 @@ from spaces.metrics import (
     metrics_from_dict,
     metrics_to_dict,
 )
-from spaces.policy import (
-    SCHEMA,
-    ActivationFormat,
-    Criterion,
-    Distill,
-    LayerPolicy,
-    Policy,
-    Prune,
-    Recovery,
-    Student,
-    WeightFormat,
-    layer_pointer,
-)
+from spaces.policy import SCHEMA, LayerPolicy, Policy, Student, layer_pointer
+from spaces.prune import Criterion, Prune, n_of_m
 from spaces.reading import Reader, escape, shown
+from spaces.recovery import Distill, Recovery, Sparsity
 from spaces.request import DEFAULT_STUDENTS, Bits, LayerRule, SpaceRequest
 from spaces.space import STUDENT_AXIS, Axis, Point, SearchSpace, StudentSpace
 
 __all__ = [
     "DEFAULT_STUDENTS",
+    "FLOAT_BITS",
+    "MOST_INTEGER_BITS",
     "OBJECTIVES",
     "SCHEMA",
     "STUDENT_AXIS",
@@ -59,8 +52,9 @@ __all__ = [
     "ActivationFormat",
     "Axis",
     "Bits",
+    "BlockRun",
+    "Calibration",
     "Capabilities",
-    "ChannelGroup",
     "CompressionError",
     "Conflict",
     "Criterion",
@@ -87,11 +81,13 @@ __all__ = [
     "Point",
     "Policy",
     "Prune",
+    "PruneGroup",
     "Reader",
     "Recovery",
     "RemoteError",
     "SearchSpace",
     "SpaceRequest",
+    "Sparsity",
     "StorageError",
     "Student",
     "StudentSpace",
@@ -108,5 +104,6 @@ __all__ = [
     "layer_pointer",
     "metrics_from_dict",
     "metrics_to_dict",
+    "n_of_m",
     "shown",
 ]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spaces.errors import InvalidTarget
-from spaces.policy import FLOAT_BITS, ActivationFormat, LayerPolicy, WeightFormat, check_bits, check_mode
+from spaces.formats import FLOAT_BITS, ActivationFormat, WeightFormat, check_bits, check_mode
 from spaces.reading import Reader
+
+if TYPE_CHECKING:
+    from spaces.policy import LayerPolicy
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""What a model offers to a search: its weight layers and channel groups, as plain values.
+"""What a model offers to a search: its weight layers, how they are coupled, its runs of repeated blocks.
 
-The inventory is made where torch is (`compression.inventory`), stored, and read where it is not.
+Plain values; the inventory is made where torch is (`compression.inventory`) and read where it is not.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class LayerInfo:
 
     Attributes:
         name: module path in the model.
-        op: ``conv``, ``depthwise-conv``, ``grouped-conv`` or ``linear``.
+        op: ``conv``, ``depthwise-conv``, ``grouped-conv``, ``linear``, ``embedding``, ``lstm`` or ``gru``.
         weight_shape: of the weight tensor, output channels first.
         macs: multiply-accumulates for one example, all calls of the layer together.
         parameters: weights and biases.
@@ -57,46 +57,83 @@ class LayerInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class ChannelGroup:
-    """Layers whose output channels can only be removed together.
+class PruneGroup:
+    """Layers whose output channels, or heads, can only be removed together.
 
     Attributes:
-        leader: the group's first layer in execution order; a channel ratio stands there.
-        layers: all layers whose *output* channels belong to the group, in execution order.
-        channels: output channels of the leader.
+        leader: the group's first layer in execution order; a ratio stands there.
+        layers: all layers whose *output* belongs to the group, in execution order.
+        units: output channels of the leader, or attention heads.
         fixed_because: why the group cannot be pruned, or ``None``.
+        granularity: what a unit is: ``channel`` or ``head``.
     """
 
     leader: str
     layers: tuple[str, ...]
-    channels: int
+    units: int
     fixed_because: str | None = None
+    granularity: str = "channel"
+
+    def kept(self, ratio: float, channel_multiple: int) -> int:
+        """Units that remain when a share is removed; only channels are rounded to the target's multiple."""
+        return kept_channels(self.units, ratio, channel_multiple if self.granularity == "channel" else 1)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return {
             "leader": self.leader,
             "layers": list(self.layers),
-            "channels": self.channels,
+            "units": self.units,
             "fixed_because": self.fixed_because,
+            "granularity": self.granularity,
         }
 
     @classmethod
-    def from_dict(cls, document: Any, pointer: str = "") -> ChannelGroup:
+    def from_dict(cls, document: Any, pointer: str = "") -> PruneGroup:
         """Reads the JSON form."""
         read = Reader(document, pointer)
         return read.build(
             cls,
             read.text("leader"),
             read.texts("layers"),
-            read.whole("channels", low=1),
+            read.whole("units", low=1),
             read.text_or_none("fixed_because"),
+            read.text("granularity", "channel", ("channel", "head")),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRun:
+    """Repeated blocks of one container, some of which can be removed whole.
+
+    Attributes:
+        container: module path of the container; a ratio of granularity ``layer`` stands there.
+        blocks: all blocks of the run, by module path, in execution order.
+        removable: those that map a tensor to one of the same shape.
+    """
+
+    container: str
+    blocks: tuple[str, ...]
+    removable: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "container": self.container,
+            "blocks": list(self.blocks),
+            "removable": list(self.removable),
+        }
+
+    @classmethod
+    def from_dict(cls, document: Any, pointer: str = "") -> BlockRun:
+        """Reads the JSON form."""
+        read = Reader(document, pointer)
+        return read.build(cls, read.text("container"), read.texts("blocks"), read.texts("removable"))
 
 
 @dataclass(frozen=True)
 class LayerInventory:
-    """The weight layers of one model, in execution order, and their channel groups.
+    """The weight layers of one model, in execution order, how they are coupled, and its runs of blocks.
 
     Raises:
         InvalidValue: two layers share a name, a group names a layer that does not exist or that another group
@@ -104,7 +141,8 @@ class LayerInventory:
     """
 
     layers: tuple[LayerInfo, ...]
-    groups: tuple[ChannelGroup, ...] = field(default=())
+    groups: tuple[PruneGroup, ...] = field(default=())
+    runs: tuple[BlockRun, ...] = field(default=())
 
     def __post_init__(self) -> None:
         names = [layer.name for layer in self.layers]
@@ -127,8 +165,8 @@ class LayerInventory:
         return {layer.name: layer for layer in self.layers}
 
     @cached_property
-    def group_of(self) -> dict[str, ChannelGroup]:
-        """The channel group that a layer's output belongs to, by layer."""
+    def group_of(self) -> dict[str, PruneGroup]:
+        """The group that a layer's output belongs to, by layer."""
         return {name: group for group in self.groups for name in group.layers}
 
     @property
@@ -141,17 +179,19 @@ class LayerInventory:
         return {
             "layers": [layer.to_dict() for layer in self.layers],
             "groups": [group.to_dict() for group in self.groups],
+            "runs": [run.to_dict() for run in self.runs],
         }
 
     @classmethod
     def from_dict(cls, document: Any, pointer: str = "") -> LayerInventory:
         """Reads the JSON form."""
         read = Reader(document, pointer)
-        layers, groups = (
+        return read.build(
+            cls,
             read.items("layers", LayerInfo.from_dict),
-            read.items("groups", ChannelGroup.from_dict),
+            read.items("groups", PruneGroup.from_dict),
+            read.items("runs", BlockRun.from_dict, ()),
         )
-        return read.build(cls, layers, groups)
 
 
 def kept_channels(channels: int, ratio: float, multiple: int = 1) -> int:

@@ -8,19 +8,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from spaces.errors import Fault, InvalidPolicy, InvalidSpace
-from spaces.policy import (
-    FLOAT_BITS,
-    ActivationFormat,
-    Criterion,
-    Prune,
-    Recovery,
-    Student,
-    WeightFormat,
-    check_bits,
-    check_mode,
-    default_mode,
-)
+from spaces.formats import FLOAT_BITS, ActivationFormat, WeightFormat, check_bits, check_mode, default_mode
+from spaces.policy import Student
+from spaces.prune import Criterion, Prune
 from spaces.reading import Reader, escape, shown
+from spaces.recovery import Recovery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

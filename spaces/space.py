@@ -10,12 +10,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from spaces.errors import Fault, InvalidSpace
-from spaces.inventory import ChannelGroup, LayerInventory, kept_channels
-from spaces.policy import Criterion, LayerPolicy, Policy, Prune, Recovery, Student
+from spaces.inventory import LayerInventory, PruneGroup, kept_channels
+from spaces.policy import LayerPolicy, Policy, Student
+from spaces.prune import Criterion, Prune
 from spaces.request import Bits, SpaceRequest, rule_pointer
 
 if TYPE_CHECKING:
     from spaces.capabilities import Capabilities
+    from spaces.recovery import Recovery
 
 Point = Mapping[str, int]
 """A policy's coordinates: the index of the choice on each axis, from mild (0) to severe."""
@@ -191,17 +193,17 @@ def _student_space(
     return StudentSpace(student, prune, bits, recovery)
 
 
-def _ratios(group: ChannelGroup, request: SpaceRequest, multiple: int) -> tuple[float, ...]:
+def _ratios(group: PruneGroup, request: SpaceRequest, multiple: int) -> tuple[float, ...]:
     if group.fixed_because is not None or any(request.rule_for(layer).keep for layer in group.layers):
         return (0.0,)
     by_kept: dict[int, float] = {}
     for ratio in sorted(_offered_ratios(group, request)):
-        kept = kept_channels(group.channels, ratio, multiple)
-        by_kept.setdefault(kept, 0.0 if kept == group.channels else ratio)
+        kept = kept_channels(group.units, ratio, multiple)
+        by_kept.setdefault(kept, 0.0 if kept == group.units else ratio)
     return tuple(sorted(by_kept.values()))
 
 
-def _offered_ratios(group: ChannelGroup, request: SpaceRequest) -> set[float]:
+def _offered_ratios(group: PruneGroup, request: SpaceRequest) -> set[float]:
     shared: set[float] | None = None
     for layer in group.layers:
         glob = request.glob_for(layer)

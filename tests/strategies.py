@@ -18,7 +18,6 @@ from spaces import (
     ActivationFormat,
     Bits,
     Capabilities,
-    ChannelGroup,
     Distill,
     InvalidSpace,
     InvalidValue,
@@ -29,9 +28,11 @@ from spaces import (
     LayerRule,
     Policy,
     Prune,
+    PruneGroup,
     Recovery,
     SearchSpace,
     SpaceRequest,
+    Sparsity,
     Student,
     WeightFormat,
     escape,
@@ -52,11 +53,11 @@ ratios = st.floats(0, 1, exclude_max=True)
 shares = st.floats(0, 1, exclude_min=True)
 round_ratios = st.sampled_from((0.0, 0.1, 0.25, 0.3, 0.5, 0.7, 0.75, 0.9))
 
-prunes = st.builds(
-    Prune,
-    ratios,
-    st.sampled_from(("weight", "2:4", "1:16", "channel", "head", "layer")),
-    st.sampled_from(("l1", "l2", "gradient", "taylor", "bn_scale", "random")),
+criteria = st.sampled_from(("l1", "l2", "gradient", "taylor", "bn_scale", "random"))
+prunes = (
+    st.builds(Prune, ratios, st.sampled_from(("weight", "channel", "head", "layer")), criteria)
+    | st.builds(Prune, st.sampled_from((0.0, 0.5)), st.sampled_from(("2:4", "8:16")), criteria)
+    | st.builds(Prune, granularity=st.just("weight"), threshold=st.floats(0, 10, exclude_min=True))
 )
 weight_formats = st.builds(
     WeightFormat,
@@ -64,9 +65,16 @@ weight_formats = st.builds(
     st.sampled_from(("tensor", "channel")),
     symmetric=st.booleans(),
 ) | st.builds(WeightFormat, st.integers(2, 8), st.just("group"), st.integers(1, 128), st.booleans())
-activation_formats = st.builds(
-    ActivationFormat, st.integers(2, 8), st.sampled_from(("dynamic", "static"))
-) | st.builds(ActivationFormat, st.sampled_from((16, 32)))
+activation_formats = (
+    st.builds(ActivationFormat, st.integers(2, 8), st.just("dynamic"))
+    | st.builds(
+        ActivationFormat,
+        st.integers(2, 8),
+        st.just("static"),
+        st.sampled_from(("minmax", "percentile", "entropy", "mse")),
+    )
+    | st.builds(ActivationFormat, st.sampled_from((16, 32)))
+)
 layer_policies = st.builds(
     LayerPolicy,
     st.none() | prunes,
@@ -78,9 +86,39 @@ distills = st.builds(
     Distill,
     st.floats(0, 100, exclude_min=True),
     st.floats(0, 1),
-    st.sampled_from(("none", "hidden", "attention")),
+) | st.builds(
+    Distill,
+    features=st.sampled_from(("hidden", "attention")),
+    feature_weight=st.floats(0, 10, exclude_min=True),
 )
-recoveries = st.builds(Recovery, st.floats(0, 1000), st.booleans(), st.none() | distills)
+epochs = st.floats(0, 1000)
+recoveries = (
+    st.builds(Recovery, epochs, st.booleans(), st.none() | distills)
+    | st.builds(
+        Recovery,
+        epochs,
+        st.just(True),
+        qat_share=shares,
+        quantizer=st.sampled_from(("ste", "lsq")),
+        equalization=st.booleans(),
+        bias_correction=st.booleans(),
+    )
+    | st.builds(
+        Recovery,
+        optimizer=st.sampled_from(("sgd", "adamw")),
+        learning_rate=st.none() | st.floats(0, 1, exclude_min=True),
+        patience=st.none() | st.floats(0, 10, exclude_min=True),
+        prune_steps=st.integers(1, 100),
+        sparsity=st.none()
+        | st.builds(
+            Sparsity,
+            st.sampled_from(("weight", "bn_scale")),
+            st.floats(0, 1, exclude_min=True),
+            st.floats(0, 10, exclude_min=True),
+        ),
+        bn_reestimation=st.booleans(),
+    )
+)
 policies = st.builds(
     Policy,
     st.none() | students,
@@ -137,7 +175,7 @@ def inventories(draw: st.DrawFn, max_layers: int = 4) -> LayerInventory:
         members, left = tuple(left[:taken]), left[taken:]
         if draw(st.booleans()):
             fixed = draw(st.sampled_from((None, None, "its channels are the model's output")))
-            groups.append(ChannelGroup(members[0], members, channels, fixed))
+            groups.append(PruneGroup(members[0], members, channels, fixed))
     return LayerInventory(layers, tuple(groups))
 
 

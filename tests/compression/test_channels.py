@@ -62,11 +62,8 @@ def test_every_group_that_is_not_fixed_can_lose_channels_and_the_model_still_run
     for group in channel_groups(reference, INPUTS):
         if group.fixed_because is None:
             model = copy.deepcopy(reference)
-            ChannelGraph(model, INPUTS).remove(group.leader, group.channels // 2, "l1", torch.Generator())
-            assert (
-                dict(model.named_modules())[group.leader].weight.shape[0]
-                == group.channels - group.channels // 2
-            )
+            ChannelGraph(model, INPUTS).remove(group.leader, group.units // 2, "l1", torch.Generator())
+            assert dict(model.named_modules())[group.leader].weight.shape[0] == group.units - group.units // 2
             model(torch.rand(3, 1, 8, 8))
 
 
@@ -82,7 +79,7 @@ def test_channels_that_remain_are_those_that_the_policy_says(digits, digits_mode
 
     modules = dict(model.named_modules())
     for group in prunable:
-        expected = kept_channels(group.channels, ratios[group.leader], multiple)
+        expected = kept_channels(group.units, ratios[group.leader], multiple)
         assert {modules[name].weight.shape[0] for name in group.layers} == {expected}
     assert model(torch.rand(2, 1, 8, 8)).shape == (2, 10)
 

@@ -12,11 +12,11 @@ from spaces import (
     STUDENT_AXIS,
     Bits,
     Capabilities,
-    ChannelGroup,
     Kernel,
     LayerInfo,
     LayerInventory,
     Metric,
+    PruneGroup,
     SearchSpace,
     SpaceRequest,
     Student,
@@ -27,7 +27,7 @@ INT8 = Capabilities((Kernel("*", 8, 8, "static", "int8"),), 8)
 
 def inventory(count):
     layers = tuple(LayerInfo(f"layer{i}", "conv", (64, 64, 3, 3), 1000 * (i + 1), 100) for i in range(count))
-    groups = tuple(ChannelGroup(layer.name, (layer.name,), 64) for layer in layers[:-1])
+    groups = tuple(PruneGroup(layer.name, (layer.name,), 64) for layer in layers[:-1])
     return LayerInventory(layers, groups)
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaces import ChannelGroup, InvalidValue, LayerInfo, LayerInventory, kept_channels
+from spaces import InvalidValue, LayerInfo, LayerInventory, PruneGroup, kept_channels
 from tests.strategies import PROPERTY, attempted, damaged, documents, inventories
 
 
@@ -84,7 +84,7 @@ def test_an_inventory_that_contradicts_itself_is_refused(layers, groups, pointer
     with pytest.raises(InvalidValue) as caught:
         LayerInventory(
             tuple(layer(name) for name in layers),
-            tuple(ChannelGroup(leader, tuple(members), 8) for leader, members in groups),
+            tuple(PruneGroup(leader, tuple(members), 8) for leader, members in groups),
         )
 
     assert caught.value.faults[0].pointer == pointer

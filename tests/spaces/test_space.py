@@ -10,7 +10,6 @@ from spaces import (
     ActivationFormat,
     Bits,
     Capabilities,
-    ChannelGroup,
     InvalidSpace,
     Kernel,
     LayerInfo,
@@ -19,6 +18,7 @@ from spaces import (
     LayerRule,
     Policy,
     Prune,
+    PruneGroup,
     Recovery,
     SearchSpace,
     SpaceRequest,
@@ -46,9 +46,9 @@ MODEL = LayerInventory(
         layer("fc", "linear", 10),
     ),
     (
-        ChannelGroup("stem", ("stem", "block.b"), 32),
-        ChannelGroup("block.a", ("block.a",), 32),
-        ChannelGroup("fc", ("fc",), 10, "its channels are the model's output"),
+        PruneGroup("stem", ("stem", "block.b"), 32),
+        PruneGroup("block.a", ("block.a",), 32),
+        PruneGroup("fc", ("fc",), 10, "its channels are the model's output"),
     ),
 )
 
@@ -80,9 +80,9 @@ def policies_of(request, models, target):
             led = [group for group in model.groups if group.leader == info.name and not group.fixed_because]
             kept = {}
             for ratio in sorted(request.ratios, reverse=True) if led else [0.0]:
-                left = kept_channels(led[0].channels, ratio, target.channel_multiple) if led else 0
+                left = kept_channels(led[0].units, ratio, target.channel_multiple) if led else 0
                 kept[left] = (
-                    None if not led or left == led[0].channels else Prune(ratio, criterion=request.criterion)
+                    None if not led or left == led[0].units else Prune(ratio, criterion=request.criterion)
                 )
             formats = {
                 (None, None) if bits.is_float else bits.formats
