@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 DASH   := service/dashboard
 
-.PHONY: setup demo test check serve bench dashboard clean
+.PHONY: setup data demo test check serve bench dashboard clean
 .DEFAULT_GOAL := setup
 
 setup: $(VENV)/.installed service/static/index.html  ## the virtual environment and the dashboard
@@ -23,6 +23,9 @@ service/static/index.html: $(DASH)/node_modules/.installed $(shell find $(DASH)/
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm run --prefix $(DASH) --silent build
 
 dashboard: service/static/index.html
+
+data: $(VENV)/.installed  ## images, texts and the encoder of the larger built-in workloads
+	$(BIN)/python -m evaluators.workloads.fetching
 
 demo: setup  ## the main job: service, search, front, recipe, verification
 	$(BIN)/tauten demo

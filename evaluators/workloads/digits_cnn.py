@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -15,11 +14,14 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from evaluators.cache import cached
+from evaluators.cache import cached, code_digest
+from evaluators.workloads import residual_block
+from evaluators.workloads.residual_block import Block
 from spaces import UnknownName, digest_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -27,27 +29,6 @@ EPOCHS: Final = 16
 BATCH_SIZE: Final = 64
 SIZES: Final = {"test": 540, "validation": 300, "calibration": 90}
 """Examples of each split; the remaining 867 of 1,797 are the train split."""
-
-
-class Block(nn.Module):
-    """Two 3x3 convolutions and a shortcut (He et al. 2015, fig. 5), projected where the shape changes."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or inputs != outputs:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``n x inputs x h x w`` to ``n x outputs x h/stride x w/stride``."""
-        y = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
 
 
 class DigitsNet(nn.Module):
@@ -82,7 +63,7 @@ class DigitsCnn:
     def model(self) -> nn.Module:
         """The trained reference, from the cache if code, data and versions are the same."""
         key = {
-            "code": digest_bytes(Path(__file__).read_bytes()),
+            "code": code_digest(__file__, residual_block.__file__),
             "data": digest_bytes(load_digits().data.tobytes()),
             "seed": self.seed,
             "torch": torch.__version__,
