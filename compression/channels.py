@@ -1,190 +1,112 @@
-"""Channel pruning through dependency groups: whole channels go, and every coupled layer shrinks with them.
-
-The groups come from Torch-Pruning's dependency graph (Fang et al. 2023, DepGraph); ratios, rounding and
-the choice of groups are the policy's.
-"""
+"""Channel groups of a model, which of their channels matter least, and how narrow students lose them."""
 
 from __future__ import annotations
 
 import copy
-import warnings
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-import torch_pruning as tp
 from torch import Tensor, nn
 
-from compression.tracing import WEIGHT_LAYERS, evaluating, trace
-from spaces import CompressionError, InvalidPolicy, Policy, Prune, PruneGroup, kept_channels, layer_pointer
+from compression.dependencies import ChannelGraph, output_tensors
+from compression.importance import NORM_LAYERS, magnitudes, reduce_scores
+from spaces import CompressionError, Criterion, PruneGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Mapping
 
-_ROOTS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-
-
-class ChannelGraph:
-    """The channel dependencies of one model; pruning changes the model in place.
-
-    Args:
-        model: any traceable module; it is kept and pruned in place.
-        inputs: example inputs, batch first.
-
-    Raises:
-        CompressionError: the dependencies cannot be traced.
-    """
-
-    def __init__(self, model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self.model, self.inputs = model, inputs
-        self._names = {module: name for name, module in model.named_modules()}
-        calls = trace(model, inputs)
-        self._order = {call.name: index for index, call in reversed(list(enumerate(calls)))}
-        self._modules = dict(model.named_modules())
-        try:
-            with _quietly(model):
-                self._graph = tp.DependencyGraph().build_dependency(model, example_inputs=inputs)
-        except Exception as error:  # any library fault means the same: this model's channels cannot be traced
-            raise CompressionError(f"channel dependencies cannot be traced: {error}") from error
-
-    def members(self) -> list[tuple[str, ...]]:
-        """The layers of each group, in execution order; groups in the order of their first layer."""
-        with _quietly(self.model):
-            groups = [
-                self._outputs(group) for group in self._graph.get_all_groups(root_module_types=list(_ROOTS))
-            ]
-        found = {tuple(sorted(names, key=self._order.__getitem__)) for names in groups if names}
-        return sorted(found, key=lambda names: self._order[names[0]])
-
-    def channels(self, layer: str) -> int:
-        """Present output channels of a layer."""
-        weight: Any = self._modules[layer].weight
-        return int(weight.shape[0])
-
-    def remove(self, leader: str, count: int, criterion: str, generator: torch.Generator) -> None:
-        """Removes the least important channels of a group.
-
-        Args:
-            leader: any layer of the group; channels are counted there.
-            count: channels to remove, fewer than there are; 0 does nothing.
-            criterion: ``l1``, ``l2`` (norms summed over the group's layers) or ``random``.
-            generator: for ``random``.
-
-        Raises:
-            CompressionError: the group cannot lose that many channels, or the criterion is not to be had.
-        """
-        if count == 0:
-            return
-        channels = self.channels(leader)
-        if count >= channels:
-            raise CompressionError(f"layer {leader!r} has {channels} channels and cannot lose {count}")
-        with _quietly(self.model):
-            group = self._pruning_group(leader, list(range(channels)))
-            scores = _scores(group, criterion, channels, generator)
-            # stable: ties go to the lower index, so that the same weights always lose the same channels
-            weakest = torch.argsort(scores, stable=True)[:count].sort().values.tolist()
-            group = self._pruning_group(leader, weakest)
-            if not self._graph.check_pruning_group(group):
-                raise CompressionError(
-                    f"removing {count} of {channels} channels at {leader!r} would empty a layer"
-                )
-            group.prune()
-
-    def _pruning_group(self, leader: str, indices: list[int]) -> Any:
-        module = self._modules[leader]
-        function = (
-            tp.prune_linear_out_channels if isinstance(module, nn.Linear) else tp.prune_conv_out_channels
-        )
-        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d) and module.groups == module.out_channels > 1:
-            function = tp.prune_depthwise_conv_out_channels
-        return self._graph.get_pruning_group(module, function, idxs=indices)
-
-    def _outputs(self, group: Any) -> set[str]:
-        layers = set()
-        for dependency, _ in group:
-            module = dependency.target.module
-            is_output = self._graph.is_out_channel_pruning_fn(dependency.handler)
-            if is_output and isinstance(module, WEIGHT_LAYERS) and self._names.get(module) in self._order:
-                layers.add(self._names[module])
-        return layers
+    from compression.cuts import Cut
 
 
-def channel_groups(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[PruneGroup, ...]:
+def channel_groups(
+    model: nn.Module, inputs: tuple[Tensor, ...], exclude: Collection[str] = ()
+) -> tuple[PruneGroup, ...]:
     """The groups of a model, with the reason for each that cannot be pruned.
 
-    A group is tried on a copy: if the model no longer runs, or an output changes shape, it is fixed.
+    A group is tried on a copy: its channels change places, which may not change what the model computes, and
+    some are cut, which may neither break the model nor change its outputs' shapes. If they do, it is fixed.
 
     Args:
         model: not changed.
         inputs: example inputs, batch first.
+        exclude: layers whose outputs are no plain channels, such as attention heads; groups with any of them
+            are left out.
+
+    Raises:
+        CompressionError: the dependencies cannot be traced.
     """
+    ties = tied_layers(model)
+    shapes = [tensor.shape for tensor in output_tensors(model, inputs)]
     graph = ChannelGraph(copy.deepcopy(model), inputs)
-    groups, shapes = [], _output_shapes(model, inputs)
-    for names in graph.members():
-        leader, channels = names[0], graph.channels(names[0])
-        reason = _why_fixed(graph, leader, shapes)
-        if reason is not None:  # the copy may be broken now
-            graph = ChannelGraph(copy.deepcopy(model), inputs)
-        groups.append(PruneGroup(leader, names, channels, reason))
+    groups = []
+    for names in graph.members(exclude):
+        units, multiple = graph.channels(names[0]), 1
+        reason = _why_inseparable(graph, names, ties)
+        if reason is None:
+            multiple = graph.divisions(names[0])
+            reason = _why_breaking(graph, names[0], multiple, shapes)
+            if reason is not None:  # the copy may be broken now
+                graph = ChannelGraph(copy.deepcopy(model), inputs)
+        groups.append(PruneGroup(names[0], names, units, reason, multiple=multiple))
     return tuple(groups)
 
 
-def _why_fixed(graph: ChannelGraph, leader: str, shapes: list[tuple[int, ...]]) -> str | None:
-    if graph.channels(leader) == 1:
-        return "has a single channel"
-    try:
-        graph.remove(leader, 1, "l1", torch.Generator())
-        after = _output_shapes(graph.model, graph.inputs)
-    except (CompressionError, RuntimeError, ValueError, IndexError) as error:
-        return f"cannot be pruned: {str(error).splitlines()[0]}"
-    return None if after == shapes else "its channels are the model's output"
+def weakest_channels(
+    graph: ChannelGraph, leader: str, count: int, scores: Mapping[str, Tensor], criterion: Criterion
+) -> list[int]:
+    """The channels of a group that matter least.
 
-
-def _output_shapes(model: nn.Module, inputs: tuple[Tensor, ...]) -> list[tuple[int, ...]]:
-    with evaluating(model):
-        outputs = model(*inputs)
-    tensors = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    return [tuple(tensor.shape) for tensor in tensors if isinstance(tensor, Tensor)]
-
-
-def prune_channels(
-    model: nn.Module,
-    inputs: tuple[Tensor, ...],
-    policy: Policy,
-    *,
-    multiple: int,
-    seed: int,
-) -> None:
-    """Applies the channel ratios of a policy, in place.
+    A channel's score adds up the element scores of all that goes with it: its rows in the layers that make
+    it, its columns in those that read it (for ``bn_scale``, the scales of its normalizations). Where a
+    grouped convolution ties channels together, the same place goes in each of its groups.
 
     Args:
-        model: of the policy's student.
-        inputs: example inputs, batch first.
-        policy: ratios stand at the leaders of groups.
-        multiple: channels that remain are rounded up to it.
-        seed: of the criterion ``random``.
+        graph: of the model that the scores are of.
+        leader: any layer of the group.
+        count: how many, a multiple of `ChannelGraph.divisions`.
+        scores: by `compression.importance.saliency`.
+        criterion: that they were made by.
+
+    Returns:
+        Ascending channels of the leader; of equal scores the lower channel goes.
 
     Raises:
-        InvalidPolicy: a layer does not exist, is not its group's leader, or its channels cannot be pruned.
-        CompressionError: the model's dependencies cannot be traced.
+        CompressionError: ``bn_scale``, and nothing in the group is normalized with a scale.
     """
-    asked = {
-        name: layer.prune for name, layer in policy.layers.items() if layer.prune and layer.prune.ratio > 0
-    }
-    if not asked:
-        return
-    groups = {group.leader: group for group in channel_groups(model, inputs)}
-    _check(asked, groups)
-    graph = ChannelGraph(model, inputs)
-    generator = torch.Generator().manual_seed(seed)
-    for leader, group in groups.items():
-        prune = asked.get(leader)
-        if prune is not None:
-            count = group.units - kept_channels(group.units, prune.ratio, multiple)
-            graph.remove(leader, count, prune.criterion, generator)
+    channels, divisions = graph.channels(leader), graph.divisions(leader)
+    parts = [
+        _by_channel(scores[cut.parameter], cut, channels)
+        for cut in graph.cuts(leader)
+        if cut.parameter in scores
+    ]
+    if not parts:
+        raise CompressionError(_unnormalized(leader))
+    total = reduce_scores([part.reshape(divisions, -1).T for part in parts], criterion)
+    places = torch.argsort(total, stable=True)[: count // divisions].sort().values
+    width = channels // divisions
+    return [part * width + place for part in range(divisions) for place in places.tolist()]
 
 
-def shrink_width(model: nn.Module, inputs: tuple[Tensor, ...], width: float, *, multiple: int) -> None:
+def check_normalized(graph: ChannelGraph, leader: str) -> None:
+    """Refuses a group that ``bn_scale`` cannot rank.
+
+    Raises:
+        CompressionError: nothing in the group is normalized with a scale.
+    """
+    for cut in graph.cuts(leader):
+        if cut.tensor == "weight" and isinstance(graph.model.get_submodule(cut.name), NORM_LAYERS):
+            return
+    raise CompressionError(_unnormalized(leader))
+
+
+def shrink_width(
+    model: nn.Module,
+    inputs: tuple[Tensor, ...],
+    width: float,
+    *,
+    multiple: int,
+    exclude: Collection[str] = (),
+) -> None:
     """Removes the same share of every group that can be pruned, in place, keeping the largest by L1 norm.
 
     Args:
@@ -192,65 +114,81 @@ def shrink_width(model: nn.Module, inputs: tuple[Tensor, ...], width: float, *, 
         inputs: example inputs, batch first.
         width: share of channels kept, ``0 < width <= 1``.
         multiple: channels that remain are rounded up to it.
+        exclude: as for `channel_groups`.
     """
-    leaders = [group for group in channel_groups(model, inputs) if group.fixed_because is None]
-    graph = ChannelGraph(model, inputs)
-    for group in leaders:
-        count = group.units - kept_channels(group.units, 1 - width, multiple)
-        graph.remove(group.leader, count, "l1", torch.Generator())
-
-
-def _check(asked: Mapping[str, Prune], groups: Mapping[str, PruneGroup]) -> None:
-    leader_of = {name: group.leader for group in groups.values() for name in group.layers}
-    for name, prune in asked.items():
-        pointer = layer_pointer(name, "prune")
-        if prune.granularity != "channel":
-            raise InvalidPolicy.at(
-                pointer, f"granularity {prune.granularity!r} cannot be applied; use 'channel'"
-            )
-        if name not in leader_of:
-            raise InvalidPolicy.at(
-                pointer, f"the model has no prunable layer {name!r}; it has {_list(leader_of)}"
-            )
-        if leader_of[name] != name:
-            detail = f"{name!r} is coupled to {leader_of[name]!r}; the ratio stands there and holds for both"
-            raise InvalidPolicy.at(pointer, detail)
-        if (reason := groups[name].fixed_because) is not None:
-            raise InvalidPolicy.at(pointer, f"layer {name!r}: {reason}")
-
-
-def _list(names: Mapping[str, str]) -> str:
-    return ", ".join(names)
-
-
-def _scores(group: Any, criterion: str, channels: int, generator: torch.Generator) -> Tensor:
-    if criterion == "random":
-        return torch.rand(channels, generator=generator)
-    order = {"l1": 1, "l2": 2}.get(criterion)
-    if order is None:
-        raise CompressionError(f"criterion {criterion!r} cannot be applied to channels; use l1, l2 or random")
-    importance = tp.importance.GroupMagnitudeImportance(p=order, group_reduction="sum", normalizer=None)
-    scores = importance(group)
-    if not isinstance(scores, Tensor) or scores.numel() != channels:
-        raise CompressionError(
-            "the group's layers share no common channel index, so channels cannot be ranked"
+    groups = [group for group in channel_groups(model, inputs, exclude) if group.fixed_because is None]
+    graph, scores = ChannelGraph(model, inputs), magnitudes(model, "l1")
+    weakest = {
+        group.leader: weakest_channels(
+            graph, group.leader, group.units - group.kept(1 - width, multiple), scores, "l1"
         )
-    return scores.detach().cpu()
+        for group in groups
+    }
+    for leader, channels in weakest.items():
+        graph.remove(leader, channels)
 
 
-@contextmanager
-def _quietly(model: nn.Module) -> Iterator[None]:
-    """Torch-Pruning 1.6 traces gradients, warns about parameters it does not know, and needs autograd on."""
-    required = {parameter: parameter.requires_grad for parameter in model.parameters()}
-    was_training = model.training
-    model.eval()
+def tied_layers(model: nn.Module) -> dict[str, str]:
+    """Layers whose weight is another layer's too: the other one by module path, both ways round."""
+    owners: dict[int, str] = {}
+    ties: dict[str, str] = {}
+    for name, module in model.named_modules():
+        for parameter in module.parameters(recurse=False):
+            other = owners.setdefault(id(parameter), name)
+            if other != name:
+                ties[name] = other
+                ties.setdefault(other, name)
+    return ties
+
+
+def _why_inseparable(graph: ChannelGraph, names: tuple[str, ...], ties: Mapping[str, str]) -> str | None:
+    """Why a group cannot be told channel by channel; changes nothing."""
+    leader = names[0]
     try:
-        with warnings.catch_warnings(), torch.enable_grad():
-            warnings.simplefilter("ignore")
-            for parameter in required:
-                parameter.requires_grad_(True)
-            yield
-    finally:
-        for parameter, flag in required.items():
-            parameter.requires_grad_(flag)
-        model.train(was_training)
+        cuts, coupled, divisions = graph.cuts(leader), graph.coupled(leader), graph.divisions(leader)
+    except CompressionError as error:
+        return f"cannot be pruned: {error}"
+    for cut in cuts:
+        if cut.name in ties:
+            return f"the weight of {cut.name!r} is tied to {ties[cut.name]!r}"
+    for name in names:
+        if name not in coupled:
+            return f"its channels are coupled to only some of those of {name!r}"
+    units = graph.channels(leader)
+    if units == divisions:
+        return "has a single channel" + (f" in each of {divisions} groups" if divisions > 1 else "")
+    if units % divisions:
+        return f"its {units} channels cannot be divided among {divisions} groups"
+    return None
+
+
+def _why_breaking(graph: ChannelGraph, leader: str, divisions: int, shapes: list[torch.Size]) -> str | None:
+    try:
+        follows = graph.follows(leader)
+        width = graph.channels(leader) // divisions
+        graph.remove(leader, [part * width for part in range(divisions)])
+        after = [tensor.shape for tensor in output_tensors(graph.model, graph.inputs)]
+    # Whatever the model's own code raises on other widths, it cannot be pruned there.
+    except (CompressionError, RuntimeError, ValueError, IndexError, AssertionError, TypeError) as error:
+        lines = str(error).splitlines() or [type(error).__name__]
+        return f"cannot be pruned: {lines[0]}"
+    if after != shapes:
+        return "its channels are the model's output"
+    return None if follows else "the layers after it do not take its channels one by one"
+
+
+def _by_channel(scores: Tensor, cut: Cut, channels: int) -> Tensor:
+    """The element scores of one tensor, summed for each of the leader's channels."""
+    values = scores.to(torch.float64).movedim(cut.dim, 0)
+    if cut.is_repeated:  # rows of each group of a grouped convolution have columns of their own
+        values = scores.to(torch.float64).reshape(cut.divisions, -1, *scores.shape[1:])
+        values = values.transpose(1, 2).flatten(0, 1)
+    sums = values.flatten(1).sum(1) if values.dim() > 1 else values
+    return torch.zeros(channels, dtype=torch.float64).index_add(0, cut.roots, sums[cut.positions])
+
+
+def _unnormalized(leader: str) -> str:
+    return (
+        f"layer {leader!r}: criterion 'bn_scale' needs a normalization layer with a scale after it, and there"
+        " is none; use another criterion"
+    )

@@ -1,24 +1,30 @@
-"""Recovery: training a compressed model on the train split, with the reference as its teacher."""
+"""What a model is taught: labels, the reference's outputs and inner states, sparsity; and `recover`."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from compression.tracing import evaluating
-from compression.workload import Batch, Workload, main_output
-from spaces import CompressionError, Distill, Recovery, WorkloadError
+from compression.accelerator import Movable
+from compression.batch_norm import reestimate
+from compression.features import FeatureMatch, match_features
+from compression.tracing import WEIGHT_LAYERS, evaluating
+from compression.training import Objective, Plan, Report, fit
+from compression.training_state import Parametrized
+from compression.workload import Workload, main_output
+from spaces import CompressionError
 
-BATCH_SIZE = 64
-LEARNING_RATE = 0.03
-GRADIENT_NORM = 5.0
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
-Report = Callable[[float], None]
-"""Called with the share of the training that is done, from 0 to 1; raise from it to stop."""
+    from spaces import Distill, Recovery
+    from spaces.recovery import Sparsity
 
 
 def recover(
@@ -29,43 +35,79 @@ def recover(
     *,
     seed: int,
     report: Report = lambda share: None,
+    masks: Mapping[str, Tensor] = MappingProxyType({}),
+    checkpoint: Path | None = None,
 ) -> None:
-    """Trains a model in place and leaves it in eval mode.
+    """Trains a float model in place as a recovery says, in one go, and leaves it in eval mode.
 
-    SGD with Nesterov momentum under a one-cycle schedule, gradients clipped by norm; everything random
-    follows the seed. Zero epochs change nothing, to the bit.
+    Zero epochs change nothing, to the bit, but for BatchNorm's statistics where they are asked for.
 
     Args:
         model: the compressed model.
-        workload: train batches and loss.
-        recovery: epochs (fractions allowed) and how the teacher teaches.
+        workload: train batches and loss; calibration batches for a patience.
+        recovery: epochs, optimizer, patience, BatchNorm, and how the teacher teaches.
         teacher: the reference; not changed.
         seed: of shuffling and dropout.
         report: told the share done after each step.
+        masks: as for `fit`.
+        checkpoint: as for `fit`.
 
     Raises:
-        CompressionError: the recovery asks for what cannot be done.
-        WorkloadError: the train split is empty, or the loss is not finite.
+        CompressionError: the recovery asks for what is not training in one go, or for features that the
+            models do not have.
+        WorkloadError: a split is empty, or the loss is not finite.
     """
-    if recovery.qat:
-        raise CompressionError("recovery with qat=true cannot be applied; set it to false")
-    if recovery.distill is not None and recovery.distill.features != "none":
-        raise CompressionError(
-            f"distillation of features {recovery.distill.features!r} cannot be applied; use 'none'"
-        )
+    _check_one_go(recovery)
+    if recovery.epochs > 0:
+        objective = distilling(workload, recovery.distill, teacher, model)
+        plan = Plan.of(recovery, seed=seed)
+        fit(model, workload, objective, plan, masks=masks, report=report, checkpoint=checkpoint)
+    if recovery.bn_reestimation:
+        reestimate(model, workload, seed=seed)
     model.eval()
-    if recovery.epochs == 0:
-        return
-    per_epoch = sum(1 for _ in workload.batches("train", BATCH_SIZE, seed=seed))
-    steps = math.ceil(per_epoch * recovery.epochs)
-    if steps == 0:
-        raise WorkloadError(
-            f"workload {workload.name!r}: the train split is empty, so nothing can be recovered"
-        )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        _train(model, workload, recovery.distill, teacher, steps, seed, report)
-    model.eval()
+
+
+def distilling(
+    workload: Workload, distill: Distill | None, teacher: nn.Module, student: nn.Module
+) -> Objective:
+    """The objective of a recovery.
+
+    With a teacher it is ``alpha x soft + (1 - alpha) x workload.loss + feature_weight x features``, the parts
+    soft being `soft_loss`, or the mean squared difference of outputs that are no scores of classes
+    (`class_dimension`); without, the workload's loss. The teacher runs on
+    every batch again, for the batch may be augmented, in eval mode and without gradients.
+
+    Args:
+        workload: for the loss and, for features, example inputs.
+        distill: how the teacher teaches; ``None`` leaves labels alone.
+        teacher: the reference; not changed.
+        student: the model that will be trained. Its shapes are read for features, so one that is pruned
+            further needs a new objective.
+
+    Raises:
+        CompressionError: the models do not have the features, or features that do not fit.
+    """
+    if distill is None:
+        return lambda model, inputs, targets: workload.loss(main_output(model(*inputs)), targets)
+    match: FeatureMatch | None = None
+    if distill.features != "none":
+        match = match_features(distill.features, student, teacher, workload.example_inputs())
+    return _Distillation(workload, distill, teacher, match)
+
+
+def penalized(objective: Objective, model: nn.Module, sparsity: Sparsity) -> Objective:
+    """Adds ``strength x L1`` to an objective, so that training drives what will be pruned towards zero.
+
+    Args:
+        objective: what is minimised besides.
+        model: whose parameters are penalised: the weights of convolutions and linear layers, or the scales of
+            BatchNorm (Liu et al. 2017, eq. 1). The norm is a sum, not a mean.
+        sparsity: the penalty and its strength.
+
+    Raises:
+        CompressionError: the model has nothing that the penalty applies to.
+    """
+    return _Penalized(objective, _penalized_parameters(model, sparsity.penalty), sparsity.strength)
 
 
 def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -85,56 +127,125 @@ def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     return F.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True) * temperature**2
 
 
-def _train(
-    model: nn.Module,
-    workload: Workload,
-    distill: Distill | None,
-    teacher: nn.Module,
-    steps: int,
-    seed: int,
-    report: Report,
-) -> None:
-    # On digits-cnn, SGD at this rate leaves an unpruned model as good as it was; AdamW at 2e-3 costs 2 %.
-    optimizer = torch.optim.SGD(
-        model.parameters(), LEARNING_RATE, momentum=0.9, weight_decay=1e-4, nesterov=True
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps + 1)
-    model.train()
-    for step, (inputs, targets) in zip(range(steps), _endless(workload, seed), strict=False):
-        outputs = main_output(model(*inputs))
-        loss = _loss(outputs, inputs, targets, workload, distill, teacher)
-        if not torch.isfinite(loss):
-            raise WorkloadError(
-                f"workload {workload.name!r}: the training loss became {loss.item()} at step {step}"
+def class_dimension(outputs: Tensor, targets: Tensor) -> int | None:
+    """The dimension of outputs that holds the scores of classes, or ``None`` if they are no scores.
+
+    Targets that are not integers, or of the outputs' shape, are values to be predicted, not classes. With one
+    target for every position, classes are the dimension that targets lack: the last (tokens, ``n x t x c``)
+    or the second (pixels, ``n x c x h x w``); the last where both fit. Else the first after the batch that is
+    larger than 1 (``n x c x 1 x 1``).
+    """
+    if targets.is_floating_point() or outputs.ndim < 2 or targets.shape == outputs.shape:  # noqa: PLR2004
+        return None
+    for dimension in (outputs.ndim - 1, 1):
+        others = outputs.shape[:dimension] + outputs.shape[dimension + 1 :]
+        if others == targets.shape and outputs.shape[dimension] > 1:
+            return dimension
+    return next((index for index, size in enumerate(outputs.shape) if index > 0 and size > 1), None)
+
+
+class _Distillation:
+    """`distilling` with a teacher."""
+
+    def __init__(
+        self, workload: Workload, distill: Distill, teacher: nn.Module, match: FeatureMatch | None
+    ) -> None:
+        self._workload, self._distill, self._teacher, self._match = workload, distill, teacher, match
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Of what is learned to match features; no part of the student."""
+        if self._match is not None:
+            yield from self._match.parameters()
+
+    def to(self, device: torch.device) -> None:
+        """Moves the teacher, and what is learned."""
+        self._teacher.to(device)
+        if self._match is not None:
+            self._match.to(device)
+
+    def __call__(self, model: nn.Module, inputs: tuple[Tensor, ...], targets: Tensor) -> Tensor:
+        distill, match = self._distill, self._match
+        if match is None:
+            outputs, taught = main_output(model(*inputs)), self._teach(inputs)
+            return self._output_loss(outputs, taught, targets)
+        with match.watching(model) as seen:
+            outputs = main_output(model(*inputs))
+        with match.watching(self._teacher) as known:
+            taught = self._teach(inputs)
+        loss = self._output_loss(outputs, taught, targets)
+        return loss + distill.feature_weight * match.loss(seen, known)
+
+    def _teach(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        with evaluating(self._teacher):
+            return main_output(self._teacher(*inputs))
+
+    def _output_loss(self, outputs: Tensor, taught: Tensor, targets: Tensor) -> Tensor:
+        alpha = self._distill.alpha
+        if alpha == 0:
+            return self._workload.loss(outputs, targets)
+        if outputs.shape != taught.shape:
+            raise CompressionError(
+                f"the student's outputs {tuple(outputs.shape)} cannot learn from the teacher's "
+                f"{tuple(taught.shape)}; set distill to null, or its alpha to 0"
             )
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM)
-        optimizer.step()
-        schedule.step()
-        report((step + 1) / steps)
+        classes = class_dimension(outputs, targets)
+        if classes is None:
+            soft = F.mse_loss(outputs, taught)
+        else:
+            student, teacher = outputs.movedim(classes, -1), taught.movedim(classes, -1)
+            soft = soft_loss(student, teacher, self._distill.temperature)
+        return soft if alpha == 1 else alpha * soft + (1 - alpha) * self._workload.loss(outputs, targets)
 
 
-def _loss(
-    outputs: Tensor,
-    inputs: tuple[Tensor, ...],
-    targets: Tensor,
-    workload: Workload,
-    distill: Distill | None,
-    teacher: nn.Module,
-) -> Tensor:
-    if distill is None:
-        return workload.loss(outputs, targets)
-    with evaluating(teacher):
-        taught = main_output(teacher(*inputs))
-    soft = soft_loss(outputs, taught, distill.temperature)
-    if distill.alpha == 1:
-        return soft
-    return distill.alpha * soft + (1 - distill.alpha) * workload.loss(outputs, targets)
+class _Penalized:
+    """`penalized`."""
+
+    def __init__(self, objective: Objective, penalties: list[nn.Parameter], strength: float) -> None:
+        self._objective, self._penalties, self._strength = objective, penalties, strength
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """The inner objective's own."""
+        inner: object = self._objective
+        if isinstance(inner, Parametrized):
+            yield from inner.parameters()
+
+    def to(self, device: torch.device) -> None:
+        """Moves the inner objective."""
+        inner: object = self._objective
+        if isinstance(inner, Movable):
+            inner.to(device)
+
+    def __call__(self, model: nn.Module, inputs: tuple[Tensor, ...], targets: Tensor) -> Tensor:
+        norm = torch.stack([parameter.abs().sum() for parameter in self._penalties]).sum()
+        return self._objective(model, inputs, targets) + self._strength * norm
 
 
-def _endless(workload: Workload, seed: int) -> Iterator[Batch]:
-    epoch = 0
-    while True:
-        yield from workload.batches("train", BATCH_SIZE, seed=seed + epoch)
-        epoch += 1
+def _penalized_parameters(model: nn.Module, penalty: str) -> list[nn.Parameter]:
+    kinds: tuple[type[nn.Module], ...] = WEIGHT_LAYERS if penalty == "weight" else (_BatchNorm,)
+    found = {
+        id(module.weight): module.weight
+        for module in model.modules()
+        if isinstance(module, kinds) and isinstance(module.weight, nn.Parameter)
+    }
+    if not found:
+        what = "convolutions or linear layers" if penalty == "weight" else "BatchNorm layers with scales"
+        raise CompressionError(
+            f"sparsity with penalty {penalty!r} cannot be applied: the model has no {what}"
+        )
+    return list(found.values())
+
+
+def _check_one_go(recovery: Recovery) -> None:
+    """Refuses what is done around training, so that nothing that was asked is left out in silence."""
+    wanted = {
+        "qat": recovery.qat,
+        "prune_steps": recovery.prune_steps > 1,
+        "sparsity": recovery.sparsity is not None,
+        "equalization": recovery.equalization,
+        "bias_correction": recovery.bias_correction,
+    }
+    names = [name for name, is_wanted in wanted.items() if is_wanted]
+    if names:
+        raise CompressionError(
+            f"recovery's {', '.join(names)} cannot be applied by training in one go; leave it out"
+        )

@@ -12,8 +12,8 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from compression.graph import label_layers, label_outputs
-from compression.tracing import trace
+from compression.graph import label_layers, label_outputs, label_recurrent
+from compression.tracing import WEIGHT_LAYERS, trace
 from spaces import WorkloadError
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 OPSET: Final = 17
 """ONNX operator set of every artifact."""
+
+_RECURRENT: Final = (nn.LSTM, nn.GRU)
+_LABELLED: Final = (*WEIGHT_LAYERS, nn.Embedding, *_RECURRENT)
 
 
 def export_float(model: nn.Module, workload: Workload, path: Path) -> None:
@@ -40,12 +43,23 @@ def export_float(model: nn.Module, workload: Workload, path: Path) -> None:
         try:
             _export(model, inputs, raw)
             graph_file = onnx.load(raw)
-            calls = trace(model, inputs)
+            calls = trace(model, inputs, lambda module: isinstance(module, _LABELLED))
         except Exception as error:  # the exporter raises what the user's forward raises, and much else
             raise WorkloadError(
                 f"workload {workload.name!r}: the model cannot be exported: {one_line(error)}"
             ) from error
-        label_layers(graph_file.graph, [(call.name, call.weight) for call in calls])
+        is_recurrent = [isinstance(call.module, _RECURRENT) for call in calls]
+        weights = [
+            (call.name, call.weight) for call, skip in zip(calls, is_recurrent, strict=True) if not skip
+        ]
+        label_layers(graph_file.graph, weights)
+        stacked: list[tuple[str, Any]] = [
+            (call.name, call.module.num_layers)
+            for call, wanted in zip(calls, is_recurrent, strict=True)
+            if wanted
+        ]
+        if stacked:
+            label_recurrent(graph_file.graph, stacked)
         onnx.save(graph_file, raw)
         folded = Path(scratch) / "folded.onnx"
         try:

@@ -1,4 +1,4 @@
-"""Smaller models to start from: the reference with fewer blocks and channels, or another architecture."""
+"""Smaller models to start from: the reference with less of everything, or another architecture."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import copy
 import math
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
+from compression.blocks import block_runs, remove_blocks
 from compression.channels import shrink_width
-from compression.tracing import WEIGHT_LAYERS, Call, trace
+from compression.dependencies import ChannelGraph
+from compression.heads import head_groups, head_scores, remove_heads
+from compression.importance import magnitudes
+from compression.inventory import multi_head_layers
 from compression.workload import HasStudents, Workload
 from spaces import CompressionError, Student
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 def build_student(
@@ -23,8 +28,9 @@ def build_student(
     """A fresh model for a policy's student, in eval mode.
 
     The family ``self`` starts from the reference's weights: depth keeps evenly spaced blocks of each run of
-    repeated, shape-preserving blocks; width keeps the channels with the largest L1 norms. Module paths
-    stay what they are in the reference. Other families come from the workload and start from scratch.
+    repeated, shape-preserving blocks (of encoders every k-th layer: Sanh et al. 2019, DistilBERT); width
+    keeps the channels and the attention heads with the largest L1 norms. Module paths stay what they are in
+    the reference. Other families come from the workload and start from scratch.
 
     Args:
         workload: for example inputs and other families.
@@ -33,7 +39,8 @@ def build_student(
         multiple: channels that remain are rounded up to it.
 
     Raises:
-        CompressionError: the family is unknown, or the reference has no repeated blocks to drop.
+        CompressionError: the family is unknown, or the reference has no repeated blocks to drop or nothing
+            that could be narrowed.
     """
     if student is None:
         return copy.deepcopy(reference).eval()
@@ -43,15 +50,15 @@ def build_student(
     if student.depth < 1:
         drop_blocks(model, inputs, student.depth)
     if student.width < 1:
-        shrink_width(model, inputs, student.width, multiple=multiple)
+        narrow(model, inputs, student.width, multiple=multiple)
     return model
 
 
 def drop_blocks(model: nn.Module, inputs: tuple[Tensor, ...], depth: float) -> None:
-    """Replaces blocks by the identity, in place, until a share of each run remains.
+    """Replaces blocks by pass-throughs, in place, until a share of each run remains.
 
-    A run is the children of one container that are of the same class and hold weights. A block can be
-    dropped if it maps one tensor to one of the same shape. At least one block of each run stays.
+    The blocks that stay are evenly spaced and start with the first that can be dropped. At least one block of
+    each run stays.
 
     Args:
         model: changed in place.
@@ -61,25 +68,62 @@ def drop_blocks(model: nn.Module, inputs: tuple[Tensor, ...], depth: float) -> N
     Raises:
         CompressionError: no run has a block to drop.
     """
-    calls = {
-        call.name: call for call in trace(model, inputs, lambda module: not isinstance(module, WEIGHT_LAYERS))
-    }
-    dropped = 0
-    for path, container in list(model.named_modules()):
-        if not isinstance(container, nn.Sequential | nn.ModuleList):
-            continue
-        for names in _runs(container):
-            spare = [
-                name for name in names if _preserves_shape(calls.get(f"{path}.{name}" if path else name))
-            ]
-            keep = max(math.ceil(depth * len(names)), len(names) - len(spare), 1)
-            for name in _evenly(spare, len(names) - keep):
-                container[int(name)] = nn.Identity()
-                dropped += 1
-    if not dropped:
+    dropped: list[str] = []
+    for run in block_runs(model, inputs):
+        keep = max(math.ceil(depth * len(run.blocks) - 1e-9), len(run.blocks) - len(run.removable), 1)
+        due = _evenly(run.removable, len(run.blocks) - keep)
+        # What stands in a block that is gone already is gone too.
+        dropped += [name for name in due if not any(name.startswith(f"{block}.") for block in dropped)]
+    remove_blocks(model, dropped)
+    if not dropped and depth < 1:
         raise CompressionError(
             f"depth {depth:g}: the model has no repeated blocks of equal shape that could be dropped"
         )
+
+
+def narrow(model: nn.Module, inputs: tuple[Tensor, ...], width: float, *, multiple: int) -> None:
+    """Removes the same share of all groups of channels and heads, in place, keeping the largest by L1 norm.
+
+    Channels that a LayerNorm normalizes over stay: they are the hidden size of a transformer, where each
+    channel that goes changes the scale of all others.
+
+    Args:
+        model: changed in place.
+        inputs: example inputs, batch first.
+        width: share kept, ``0 < width <= 1``.
+        multiple: channels that remain are rounded up to it; heads are rounded up to whole ones.
+    """
+    groups = head_groups(model, inputs)
+    heads = multi_head_layers(groups)
+    hidden = _normalized_layers(model, inputs, heads)
+    shrink_width(model, inputs, width, multiple=multiple, exclude=heads | hidden)
+    scores = magnitudes(model, "l1")
+    for group in groups:
+        if group.fixed_because is None:
+            count = group.units - group.kept(1 - width, multiple)
+            weakest = torch.argsort(head_scores(model, group, scores), stable=True)[:count]
+            remove_heads(model, group, weakest.tolist())
+
+
+def _normalized_layers(model: nn.Module, inputs: tuple[Tensor, ...], heads: frozenset[str]) -> frozenset[str]:
+    graph = ChannelGraph(model, inputs)
+    return frozenset(
+        name for names in graph.members(heads) if _reaches_layer_norm(graph, names[0]) for name in names
+    )
+
+
+def _reaches_layer_norm(graph: ChannelGraph, leader: str) -> bool:
+    try:
+        cuts = graph.cuts(leader)
+    except CompressionError:  # then the group is fixed, and keeps its channels anyway
+        return False
+    return any(_is_layer_norm(graph.model.get_submodule(cut.parameter.rpartition(".")[0])) for cut in cuts)
+
+
+def _is_layer_norm(module: nn.Module) -> bool:
+    """Of torch, or of the many that models bring themselves (``LlamaRMSNorm``, ``LayerNorm2d``)."""
+    is_torchs = isinstance(module, nn.LayerNorm | nn.RMSNorm)
+    return is_torchs or any(kind in type(module).__name__ for kind in ("LayerNorm", "RMSNorm"))
 
 
 def _foreign(workload: Workload, student: Student) -> nn.Module:
@@ -94,20 +138,7 @@ def _foreign(workload: Workload, student: Student) -> nn.Module:
     return families[student.family](student.depth, student.width).eval()
 
 
-def _runs(container: nn.Sequential | nn.ModuleList) -> list[list[str]]:
-    by_class: dict[type[nn.Module], list[str]] = {}
-    for name, child in container.named_children():
-        holds_weights = any(isinstance(module, WEIGHT_LAYERS) for module in child.modules())
-        if holds_weights and not isinstance(child, WEIGHT_LAYERS):
-            by_class.setdefault(type(child), []).append(name)
-    return [names for names in by_class.values() if len(names) > 1 and all(name.isdigit() for name in names)]
-
-
-def _preserves_shape(call: Call | None) -> bool:
-    return call is not None and call.input_shape is not None and call.input_shape == call.output_shape
-
-
-def _evenly(names: list[str], count: int) -> list[str]:
+def _evenly(names: Sequence[str], count: int) -> list[str]:
     """`count` of the names, evenly spaced and from the end: later blocks refine, early ones transform."""
     if count <= 0:
         return []

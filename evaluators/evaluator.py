@@ -14,10 +14,10 @@ from compression import (
     Deployment,
     build_student,
     deploy,
+    finish,
     list_layers,
     one_line,
-    recover,
-    shape_model,
+    shape,
     take_inventory,
 )
 from evaluators.accuracy import accuracy, accuracy_drop
@@ -200,27 +200,34 @@ class Evaluator:
         found: Metrics,
         executed: dict[str, str],
     ) -> tuple[Artifact | None, str | None]:
-        reference, workload = self.reference.model, self.workload
-        model = shape_model(workload, reference, policy, deployment=self.deployment, seed=self.seed)
-        artifact = self._deploy(model, policy, path, found, executed)
-        if policy.recovery is not None and policy.recovery.epochs > 0:
+        reference, workload, aside = self.reference.model, self.workload, _aside(path)
+        made_for: dict[str, Any] = {"deployment": self.deployment, "seed": self.seed}
+        shaped = shape(workload, reference, policy, **made_for)
+        artifact = deploy(shaped.model, workload, policy, aside, deployment=self.deployment)
+        artifact = self._admit(artifact, shaped.model, policy, path, found, executed)
+        if policy.recovery is not None and policy.recovery.changes_weights:
             if gate.unbeatable:
                 self._latency(path, found)
                 refusal = gate.refuses(found)
                 if refusal is not None:
                     return None, refusal
-            recover(model, workload, policy.recovery, reference, seed=self.seed, report=report)
-            artifact = self._deploy(model, policy, path, found, executed)
+            made = finish(shaped, workload, reference, policy, aside, report=report, **made_for)
+            artifact = self._admit(made.artifact, made.model, policy, path, found, executed)
         self._latency(path, found)
         self._accuracy(path, found)
         return artifact, None
 
-    def _deploy(
-        self, model: nn.Module, policy: Policy, path: Path, found: Metrics, executed: dict[str, str]
+    def _admit(
+        self,
+        artifact: Artifact,
+        model: nn.Module,
+        policy: Policy,
+        path: Path,
+        found: Metrics,
+        executed: dict[str, str],
     ) -> Artifact:
-        aside = _aside(path)
-        artifact = deploy(model, self.workload, policy, aside, deployment=self.deployment)
-        shutil.move(aside, path)
+        """Takes an artifact in if it runs as its policy says, with its cheap metrics."""
+        shutil.move(artifact.path, path)
         layers = self._cheap(path, model, found)
         executed.update(read_executed(path))
         check_executed(executed, policy, layers, self.target.capabilities)

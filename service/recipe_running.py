@@ -68,9 +68,8 @@ def apply_recipe(recipe: Recipe, workload_name: str, directory: Path) -> dict[st
         The report: digests, and whether the artifact is the recipe's own, to the byte.
     """
     import torch
-    from safetensors.torch import save_file
 
-    from compression import Deployment, compress
+    from compression import Deployment, compress, save
     from evaluators.reference import load_model
     from evaluators.workloads import load_workload
 
@@ -83,9 +82,7 @@ def apply_recipe(recipe: Recipe, workload_name: str, directory: Path) -> dict[st
         workload, load_model(workload), recipe.policy, aside, deployment=deployment, seed=recipe.seed
     )
     aside.replace(directory / "artifact.onnx")
-    weights = directory / ".model.safetensors"
-    save_file(made.model.state_dict(), weights)
-    weights.replace(directory / "model.safetensors")
+    save(made, recipe.policy, deployment, directory)
     report = {
         "policy_digest": recipe.policy.digest,
         "workload": workload.name,
@@ -108,7 +105,7 @@ def verify_recipe(recipe: Recipe, workload_name: str, beside: Path) -> list[Chec
     """
     import torch
 
-    from compression import Deployment, shape_model
+    from compression import Deployment, shape
     from evaluators.evaluator import Evaluator
     from evaluators.targets import find_target, fingerprint
     from evaluators.workloads import load_workload
@@ -122,9 +119,9 @@ def verify_recipe(recipe: Recipe, workload_name: str, beside: Path) -> list[Chec
         directory = Path(scratch)
         with Evaluator(workload, target, directory, seed=recipe.seed, calibrated_ms=claimed_ms) as evaluator:
             artifact, note = _artifact(recipe, workload_name, beside, directory)
-            model = shape_model(
+            model = shape(
                 workload, evaluator.reference.model, recipe.policy, deployment=deployment, seed=recipe.seed
-            )
+            ).model
             found = evaluator.score(artifact, model)
             found["accuracy_test"] = evaluator.finish({"candidate": artifact})["candidate"]["accuracy_test"]
             counts = {

@@ -66,6 +66,7 @@ class PruneGroup:
         units: output channels of the leader, or attention heads.
         fixed_because: why the group cannot be pruned, or ``None``.
         granularity: what a unit is: ``channel`` or ``head``.
+        multiple: units that can only go together, as one channel of each group of a grouped convolution.
     """
 
     leader: str
@@ -73,10 +74,17 @@ class PruneGroup:
     units: int
     fixed_because: str | None = None
     granularity: str = "channel"
+    multiple: int = 1
 
     def kept(self, ratio: float, channel_multiple: int) -> int:
-        """Units that remain when a share is removed; only channels are rounded to the target's multiple."""
-        return kept_channels(self.units, ratio, channel_multiple if self.granularity == "channel" else 1)
+        """Units that remain when a share is removed; only channels are rounded to the target's multiple.
+
+        A grouped convolution keeps two channels in each group: with one, it is a depthwise convolution of
+        more inputs than outputs, which cannot be cut further.
+        """
+        rounded = channel_multiple if self.granularity == "channel" else 1
+        kept = kept_channels(self.units, ratio, math.lcm(rounded, self.multiple))
+        return kept if self.multiple == 1 else min(self.units, max(kept, 2 * self.multiple))
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -86,6 +94,7 @@ class PruneGroup:
             "units": self.units,
             "fixed_because": self.fixed_because,
             "granularity": self.granularity,
+            "multiple": self.multiple,
         }
 
     @classmethod
@@ -99,6 +108,7 @@ class PruneGroup:
             read.whole("units", low=1),
             read.text_or_none("fixed_because"),
             read.text("granularity", "channel", ("channel", "head")),
+            read.whole("multiple", 1, low=1),
         )
 
 

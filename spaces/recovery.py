@@ -166,6 +166,11 @@ class Recovery:
             self, epochs=real(self.epochs), qat=bool(self.qat), prune_steps=int(steps), qat_share=float(share)
         )
 
+    @property
+    def changes_weights(self) -> bool:
+        """There is something to do before a model is deployed."""
+        return self.epochs > 0 or self.sparsity is not None or self.bn_reestimation
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: epochs, qat and distill, and of the rest what is not the default."""
         distill = None if self.distill is None else self.distill.to_dict()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 from spaces.errors import Fault, InvalidPolicy, InvalidSpace
 from spaces.formats import FLOAT_BITS, ActivationFormat, WeightFormat, check_bits, check_mode, default_mode
@@ -24,7 +24,10 @@ T = TypeVar("T")
 DEFAULT_RATIOS: Final = (0.0, 0.25, 0.5, 0.75)
 DEFAULT_STUDENTS: Final = (None, Student(depth=0.5))
 DEFAULT_RECOVERY: Final[tuple[Recovery | None, ...]] = (Recovery(epochs=2.0),)
-SEARCHED_CRITERIA: Final = ("l1", "l2", "random")
+DEFAULT_GRANULARITIES: Final = ("channel", "head")
+SEARCHED_GRANULARITIES: Final = ("channel", "head", "layer")
+"""Single zero weights, with or without a pattern, change neither latency nor size of any artifact that a
+target here runs: a policy may ask for them, but there is nothing to search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,11 @@ class Bits:
 
 
 DEFAULT_BITS: Final = (Bits(), Bits(8, 8, "static"))
+"""For models with convolutions; others are offered `DEFAULT_BITS_WITHOUT_CONVOLUTIONS`."""
+
+DEFAULT_BITS_WITHOUT_CONVOLUTIONS: Final = (*DEFAULT_BITS, Bits(8, 8, "dynamic"), Bits(8, 32))
+"""Encoders and recurrent models run well with ranges found at run time, and their tables of embeddings with
+weights alone in integers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +140,9 @@ class SpaceRequest:
         students: models to start from; ``None`` is the reference. Empty means the default: the reference and,
             where the model has repeated blocks, half its depth.
         ratios: prune ratios.
-        criterion: how the least important channels are found.
-        bits: bit-widths.
+        criterion: how the least important parts are found.
+        granularities: what ratios remove, where a model has it: ``channel``, ``head``, ``layer`` (blocks).
+        bits: bit-widths; the default is `DEFAULT_BITS` as `SearchSpace` narrows it for the model.
         recovery: trainings to choose from; ``None`` trains nothing.
         layers: exceptions by glob over module paths; the first that matches holds.
     """
@@ -141,6 +150,7 @@ class SpaceRequest:
     students: tuple[Student | None, ...] = ()
     ratios: tuple[float, ...] = DEFAULT_RATIOS
     criterion: Criterion = "l1"
+    granularities: tuple[str, ...] = DEFAULT_GRANULARITIES
     bits: tuple[Bits, ...] = DEFAULT_BITS
     recovery: tuple[Recovery | None, ...] = DEFAULT_RECOVERY
     layers: Mapping[str, LayerRule] = field(default_factory=dict)
@@ -150,9 +160,11 @@ class SpaceRequest:
         object.__setattr__(self, "ratios", _checked_ratios(self.ratios))
         _check_not_empty(self.bits, "/bits")
         _check_not_empty(self.recovery, "/recovery")
-        if self.criterion not in SEARCHED_CRITERIA:
-            detail = f"{shown(self.criterion)} is not one of: {', '.join(SEARCHED_CRITERIA)}"
+        criteria = get_args(Criterion)
+        if self.criterion not in criteria:
+            detail = f"{shown(self.criterion)} is not one of: {', '.join(criteria)}"
             raise InvalidSpace.at("/prune/criterion", detail)
+        _check_granularities(self.granularities)
         choices: tuple[tuple[object, ...], ...] = (self.students, self.ratios, self.bits, self.recovery)
         if not self.layers and all(len(set(offered)) == 1 for offered in choices):
             raise InvalidSpace.at(
@@ -172,7 +184,7 @@ class SpaceRequest:
         return LayerRule() if glob is None else self.layers[glob]
 
     def check(self, capabilities: Capabilities, target: str) -> None:
-        """Refuses bit-widths that the target runs for no operator, and recovery that cannot be applied.
+        """Refuses bit-widths that the target runs for no operator.
 
         The default bit-widths are never refused: nobody asked for them, and `SearchSpace` leaves out what the
         target does not run.
@@ -189,11 +201,6 @@ class SpaceRequest:
             for index, bits in enumerate(options)
             if not bits.is_float and not capabilities.runs_somewhere(*bits.formats)
         ]
-        faults += [
-            Fault(f"/space/recovery/{index}", detail)
-            for index, recovery in enumerate(self.recovery)
-            if (detail := _why_not_applied(recovery)) is not None
-        ]
         if faults:
             raise InvalidSpace(faults)
 
@@ -203,7 +210,7 @@ class SpaceRequest:
             "students": [None if student is None else student.to_dict() for student in self.students],
             "prune": {
                 "ratios": list(self.ratios),
-                "granularity": ["channel"],
+                "granularity": list(self.granularities),
                 "criterion": self.criterion,
             },
             "bits": [bits.to_dict() for bits in self.bits],
@@ -221,12 +228,14 @@ class SpaceRequest:
         if document is None:
             return cls()
         read = Reader(document, pointer, InvalidSpace)
-        ratios, criterion = read.optional("prune", _read_prune) or (DEFAULT_RATIOS, "l1")
+        default: tuple[Any, ...] = (DEFAULT_RATIOS, "l1", DEFAULT_GRANULARITIES)
+        ratios, criterion, granularities = read.optional("prune", _read_prune) or default
         return read.build(
             cls,
             students=read.items("students", _nullable(Student.from_dict), ()),
             ratios=ratios,
             criterion=criterion,
+            granularities=granularities,
             bits=read.items("bits", Bits.from_dict, DEFAULT_BITS),
             recovery=read.items("recovery", _nullable(Recovery.from_dict), DEFAULT_RECOVERY),
             layers=read.mapping("layers", LayerRule.from_dict),
@@ -236,18 +245,6 @@ class SpaceRequest:
 def rule_pointer(glob: str) -> str:
     """The JSON pointer, in a job, of the exception for a glob."""
     return f"/space/layers/{escape(glob)}"
-
-
-def _why_not_applied(recovery: Recovery | None) -> str | None:
-    """What of a recovery this version does not apply, in words."""
-    if recovery is None:
-        return None
-    if recovery.qat:
-        return "quantization-aware training cannot be applied yet; set qat to false"
-    features = "none" if recovery.distill is None else recovery.distill.features
-    if features != "none":
-        return f"distillation of {features!r} features cannot be applied yet; use 'none'"
-    return None
 
 
 def _check_not_empty(choices: Sequence[Any], pointer: str) -> None:
@@ -276,28 +273,27 @@ def _nullable(read: Callable[[Any, str], T]) -> Callable[[Any, str], T | None]:
     return read_item
 
 
-def _read_prune(document: Any, pointer: str) -> tuple[tuple[float, ...], Any]:
+def _check_granularities(granularities: Sequence[str]) -> None:
+    _check_not_empty(granularities, "/prune/granularity")
+    for index, granularity in enumerate(granularities):
+        if granularity not in SEARCHED_GRANULARITIES:
+            choices = ", ".join(SEARCHED_GRANULARITIES)
+            detail = f"{shown(granularity)} cannot be searched; choose of: {choices}"
+            raise InvalidSpace.at(f"/prune/granularity/{index}", detail)
+
+
+def _read_prune(document: Any, pointer: str) -> tuple[tuple[float, ...], Any, tuple[str, ...]]:
     read = Reader(document, pointer, InvalidSpace)
-    ratios = _read_ratios(read, DEFAULT_RATIOS)
+    ratios = read.numbers("ratios", DEFAULT_RATIOS)
+    granularities = read.texts("granularity", DEFAULT_GRANULARITIES)
     criterion = read.text("criterion", "l1")
     read.done()
-    return ratios, criterion
+    return ratios, criterion, granularities
 
 
 def _read_rule_ratios(document: Any, pointer: str) -> tuple[float, ...]:
-    # A criterion holds for the whole space, so an exception has none; it must name its ratios.
+    # Criterion and granularities hold for the whole space, so an exception has none; it must name its ratios.
     read = Reader(document, pointer, InvalidSpace)
-    ratios = _read_ratios(read, None)
+    ratios = read.numbers("ratios")
     read.done()
     return ratios
-
-
-def _read_ratios(read: Reader, default: tuple[float, ...] | None) -> tuple[float, ...]:
-    granularities = read.texts("granularity", ("channel",))
-    for index, granularity in enumerate(granularities):
-        if granularity != "channel":
-            detail = f"{shown(granularity)} cannot be searched; use 'channel'"
-            raise InvalidSpace.at(f"{read.at('granularity')}/{index}", detail)
-    if not granularities:
-        raise read.fail("granularity", "is empty; leave it out, or use 'channel'")
-    return read.numbers("ratios", default)

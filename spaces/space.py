@@ -10,10 +10,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from spaces.errors import Fault, InvalidSpace
-from spaces.inventory import LayerInventory, PruneGroup, kept_channels
+from spaces.inventory import BlockRun, LayerInventory, PruneGroup, kept_channels
 from spaces.policy import LayerPolicy, Policy, Student
 from spaces.prune import Criterion, Prune
-from spaces.request import Bits, SpaceRequest, rule_pointer
+from spaces.request import (
+    DEFAULT_BITS,
+    DEFAULT_BITS_WITHOUT_CONVOLUTIONS,
+    Bits,
+    SpaceRequest,
+    rule_pointer,
+)
 
 if TYPE_CHECKING:
     from spaces.capabilities import Capabilities
@@ -44,13 +50,15 @@ class StudentSpace:
 
     Attributes:
         student: ``None`` is the reference itself.
-        prune: ratio axis by the leader of its group.
+        prune: ratio axis by the leader of its group, or the container of its blocks.
+        granularity: what a ratio removes, by the same names.
         bits: bit-width axis by layer.
         recovery: the axis of trainings.
     """
 
     student: Student | None
     prune: Mapping[str, Axis]
+    granularity: Mapping[str, str]
     bits: Mapping[str, Axis]
     recovery: Axis
 
@@ -146,7 +154,8 @@ class SearchSpace:
         for leader, axis in space.prune.items():
             ratio = axis.choices[_index(point, axis)]
             if ratio > 0:
-                parts.setdefault(leader, {})["prune"] = Prune(ratio, criterion=self.criterion)
+                granularity = space.granularity[leader]
+                parts.setdefault(leader, {})["prune"] = Prune(ratio, granularity, self.criterion)
         for layer, axis in space.bits.items():
             bits: Bits = axis.choices[_index(point, axis)]
             if not bits.is_float:
@@ -176,30 +185,64 @@ def _student_space(
     request: SpaceRequest,
     capabilities: Capabilities,
 ) -> StudentSpace:
-    prune = {}
-    for group in inventory.groups:
-        ratios = _ratios(group, request, capabilities.channel_multiple)
+    prune, granularity = {}, {}
+    for name, unit, ratios in _prunable(inventory, request, capabilities.channel_multiple):
         if len(ratios) > 1 or ratios[0] > 0:
-            prune[group.leader] = Axis(f"{index}/prune:{group.leader}", ratios)
+            prune[name], granularity[name] = Axis(f"{index}/prune:{name}", ratios), unit
     bits = {}
     for layer in inventory.layers:
         rule = request.rule_for(layer.name)
-        offered = (Bits(),) if rule.keep else rule.bits or request.bits
+        offered = (Bits(),) if rule.keep else rule.bits or _bits(inventory, request)
         runnable = [option for option in set(offered) if _runs(option, layer.op, capabilities)] or [Bits()]
         if runnable != [Bits()]:
             choices = tuple(sorted(runnable, key=lambda option: option.severity))
             bits[layer.name] = Axis(f"{index}/bits:{layer.name}", choices)
     recovery = Axis(f"{index}/recovery", tuple(dict.fromkeys(request.recovery)))
-    return StudentSpace(student, prune, bits, recovery)
+    return StudentSpace(student, prune, granularity, bits, recovery)
+
+
+def _bits(inventory: LayerInventory, request: SpaceRequest) -> tuple[Bits, ...]:
+    has_convolutions = any("conv" in layer.op for layer in inventory.layers)
+    is_default = request.bits == DEFAULT_BITS
+    return DEFAULT_BITS_WITHOUT_CONVOLUTIONS if is_default and not has_convolutions else request.bits
+
+
+def _prunable(
+    inventory: LayerInventory, request: SpaceRequest, multiple: int
+) -> Iterator[tuple[str, str, tuple[float, ...]]]:
+    """Where a ratio may stand, what it removes, and its choices."""
+    for group in inventory.groups:
+        if group.granularity in request.granularities:
+            yield group.leader, group.granularity, _ratios(group, request, multiple)
+    if "layer" in request.granularities:
+        for run in inventory.runs:
+            yield run.container, "layer", _block_ratios(run, request)
 
 
 def _ratios(group: PruneGroup, request: SpaceRequest, multiple: int) -> tuple[float, ...]:
     if group.fixed_because is not None or any(request.rule_for(layer).keep for layer in group.layers):
         return (0.0,)
+    offered = _offered_ratios(group, request)
+    return _distinct(offered, lambda ratio: group.kept(ratio, multiple), group.units)
+
+
+def _block_ratios(run: BlockRun, request: SpaceRequest) -> tuple[float, ...]:
+    count, rule = len(run.blocks), request.rule_for(run.container)
+    if rule.keep:
+        return (0.0,)
+    offered = {
+        ratio
+        for ratio in rule.ratios or request.ratios
+        if count - kept_channels(count, ratio) <= len(run.removable)
+    } or {0.0}
+    return _distinct(offered, lambda ratio: kept_channels(count, ratio), count)
+
+
+def _distinct(ratios: set[float], kept: Callable[[float], int], whole: int) -> tuple[float, ...]:
+    """The mildest ratio for each number of units that remains; 0 where that is all of them."""
     by_kept: dict[int, float] = {}
-    for ratio in sorted(_offered_ratios(group, request)):
-        kept = kept_channels(group.units, ratio, multiple)
-        by_kept.setdefault(kept, 0.0 if kept == group.units else ratio)
+    for ratio in sorted(ratios):
+        by_kept.setdefault(kept(ratio), 0.0 if kept(ratio) == whole else ratio)
     return tuple(sorted(by_kept.values()))
 
 

@@ -156,7 +156,8 @@ def space_requests(draw: st.DrawFn, globs: st.SearchStrategy[str] | None = modul
     return SpaceRequest(
         draw(st.lists(st.none() | students, max_size=2).map(tuple)),
         (first, second, *draw(st.lists(round_ratios, max_size=2))),
-        draw(st.sampled_from(("l1", "l2", "random"))),
+        draw(criteria),
+        draw(st.lists(st.sampled_from(("channel", "head", "layer")), min_size=1, unique=True).map(tuple)),
         draw(_choices(bits)),
         draw(_choices(st.none() | recoveries, max_size=2)),
         {} if globs is None else draw(st.dictionaries(globs, layer_rules, max_size=2)),
@@ -175,7 +176,8 @@ def inventories(draw: st.DrawFn, max_layers: int = 4) -> LayerInventory:
         members, left = tuple(left[:taken]), left[taken:]
         if draw(st.booleans()):
             fixed = draw(st.sampled_from((None, None, "its channels are the model's output")))
-            groups.append(PruneGroup(members[0], members, channels, fixed))
+            unit = draw(st.sampled_from(("channel", "channel", "head")))
+            groups.append(PruneGroup(members[0], members, channels, fixed, unit))
     return LayerInventory(layers, tuple(groups))
 
 

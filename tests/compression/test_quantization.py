@@ -104,7 +104,7 @@ def test_an_empty_calibration_split_is_the_workloads_fault(digits, digits_model,
         def batches(self, split, batch_size, *, limit=None, seed=0):
             return iter(())
 
-    with pytest.raises(WorkloadError, match="the calibration split is empty; int8 needs examples"):
+    with pytest.raises(WorkloadError, match="the calibration split is empty; static ranges need examples"):
         deployed(Empty(), digits_model, ["head"], tmp_path / "x.onnx")
 
 

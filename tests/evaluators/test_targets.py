@@ -22,9 +22,11 @@ def test_the_default_target_runs_int8_and_rounds_channels_to_eight():
     target = find_target("local-cpu")
 
     assert target.capabilities.channel_multiple == 8
-    assert {kernel.executed_as for kernel in target.capabilities.kernels} == {"int8"}
+    assert {kernel.executed_as for kernel in target.capabilities.kernels} == {
+        "int8", "int8-dynamic", "int8-weight", "int4-weight"
+    }  # fmt: skip
     assert (target.threads, target.batch, target.kind) == (1, 1, "measured")
-    assert set(target.sources) == {"channel_multiple", "reduce_range"}
+    assert set(target.sources) == {"channel_multiple", "kernels", "reduce_range"}
 
 
 def test_an_unknown_target_is_named_with_the_known_ones():

@@ -1,3 +1,9 @@
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -59,6 +65,26 @@ def test_an_unknown_split_is_named_with_the_known_ones(digits):
 def test_registered_workloads_are_known_without_being_loaded():
     assert list_workloads()["digits-cnn"].source == "evaluators.workloads.digits_cnn:DigitsCnn"
     assert load_workload("digits-cnn").name == "digits-cnn"
+
+
+def test_listing_loads_neither_torch_nor_data():
+    code = "import sys; from evaluators.workloads import list_workloads; list_workloads(); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "False\n"
+
+
+def test_every_workload_of_the_distribution_is_made_without_its_data_and_bears_its_name(
+    tmp_path, monkeypatch
+):
+    for variable in ("TAUTEN_FASHION_MNIST", "TAUTEN_MOVIE_REVIEWS", "TAUTEN_MINILM", "TAUTEN_CACHE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    entries = project["entry-points"]["tauten.workloads"]
+
+    assert {"digits-cnn", "fashion-mobilenet", "fashion-resnet", "minilm-sentiment"} <= set(entries)
+    for name, value in entries.items():
+        assert EntryPoint(name, value, "tauten.workloads").load()().name == name
 
 
 def test_an_unknown_workload_is_named_with_the_known_ones():

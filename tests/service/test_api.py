@@ -245,8 +245,10 @@ def test_the_catalogue_lists_workloads_and_targets(client, store, digits, digits
     )
     after = get(client, "/api/v1/workloads")["items"]
 
-    assert before == [{"name": "digits-cnn", "layers": None}]
+    names = ["digits-cnn", "fashion-mobilenet", "fashion-resnet", "minilm-sentiment"]
+    assert before == [{"name": name, "layers": None} for name in names]
     assert len(after[0]["layers"]) == 11
+    assert after[1:] == before[1:]
     assert [target["name"] for target in get(client, "/api/v1/targets")["items"]] == ["local-cpu"]
     assert get(client, "/api/v1/targets/local-cpu")["channel_multiple"] == 8
 

@@ -30,7 +30,7 @@ WRONG_JOBS = [
     (JOB | {"space": {"bits": []}}, "/space/bits"),
     (JOB | {"space": {"prune": {"ratios": []}}}, "/space/prune/ratios"),
     (JOB | {"space": {"prune": {"ratios": [0, 1.0]}}}, "/space/prune/ratios/1"),
-    (JOB | {"space": {"prune": {"granularity": ["head"]}}}, "/space/prune/granularity/0"),
+    (JOB | {"space": {"prune": {"granularity": ["weight"]}}}, "/space/prune/granularity/0"),
     (JOB | {"space": {"bits": [{}, {"weight": 4, "activation": 8, "mode": "static"}]}}, "/space/bits/1"),
     (JOB | {"space": {"bits": [{"weight": 8, "activation": 32, "mode": "static"}]}}, "/space/bits/0/mode"),
     (JOB | {"space": {"bits": [{"weight": 9}]}}, "/space/bits/0/weight"),
@@ -44,7 +44,7 @@ WRONG_JOBS = [
     (JOB | {"workload": "digits-cnn\u0000"}, "/workload"),
     (JOB | {"seed": 2**31}, "/seed"),
     (JOB | {"space": {"students": [{"family": "self", "depth": 0}]}}, "/space/students/0/depth"),
-    (JOB | {"space": {"recovery": [{"epochs": 1, "qat": True}]}}, "/space/recovery/0"),
+    (JOB | {"space": {"recovery": [{"epochs": 1, "qat_share": 0.3}]}}, "/space/recovery/0/qat_share"),
     (JOB | {"space": {"layers": {"stem*": "drop"}}}, "/space/layers/stem*"),
     (
         JOB | {"space": {"students": [None], "prune": {"ratios": [0]}, "bits": [{}], "recovery": [None]}},

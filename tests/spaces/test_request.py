@@ -51,6 +51,7 @@ def test_a_space_is_read_as_it_is_written():
         (None, Student(depth=0.5)),
         (0.5, 0.0),
         "l2",
+        ("channel",),
         (Bits(8, 8, "static"), Bits()),
         (None, Recovery(2.0, qat=True, distill=request.recovery[1].distill)),
         {
@@ -95,9 +96,9 @@ WRONG = [
     ("/prune/ratios/1", "a"),
     ("/prune/ratios/0", None),
     ("/prune/granularity", []),
-    ("/prune/granularity/0", "head"),
+    ("/prune/granularity/0", "weight"),
     ("/prune/granularity/0", 3),
-    ("/prune/criterion", "taylor"),
+    ("/prune/criterion", "entropy"),
     ("/prune/speed", 1),
     ("/bits", []),
     ("/bits/0/weight", 9),
@@ -153,7 +154,7 @@ def test_an_unknown_key_is_refused_wherever_it_stands(request, data):
 def test_lists_that_are_wrong_are_refused_in_python_too():
     assert faults_of(SpaceRequest, (), (1.0, 0.5)) == ["/prune/ratios/0"]
     assert faults_of(SpaceRequest, (), ()) == ["/prune/ratios"]
-    assert faults_of(SpaceRequest, (), (0.0, 0.5), "taylor") == ["/prune/criterion"]
+    assert faults_of(SpaceRequest, (), (0.0, 0.5), "entropy") == ["/prune/criterion"]
     assert faults_of(lambda: LayerRule(ratios=())) == ["/prune/ratios"]
     assert faults_of(lambda: LayerRule(bits=())) == ["/bits"]
     assert faults_of(lambda: LayerRule(keep=True, ratios=(0.5,))) == [""]

@@ -9,6 +9,7 @@ from spaces import (
     STUDENT_AXIS,
     ActivationFormat,
     Bits,
+    BlockRun,
     Capabilities,
     InvalidSpace,
     Kernel,
@@ -77,12 +78,21 @@ def policies_of(request, models, target):
     for student, model in models.items():
         parts = []
         for info in model.layers:
-            led = [group for group in model.groups if group.leader == info.name and not group.fixed_because]
+            led = [
+                group
+                for group in model.groups
+                if group.leader == info.name
+                and not group.fixed_because
+                and group.granularity in request.granularities
+            ]
             kept = {}
             for ratio in sorted(request.ratios, reverse=True) if led else [0.0]:
-                left = kept_channels(led[0].units, ratio, target.channel_multiple) if led else 0
+                multiple = target.channel_multiple if led and led[0].granularity == "channel" else 1
+                left = kept_channels(led[0].units, ratio, multiple) if led else 0
                 kept[left] = (
-                    None if not led or left == led[0].units else Prune(ratio, criterion=request.criterion)
+                    None
+                    if not led or left == led[0].units
+                    else Prune(ratio, led[0].granularity, request.criterion)
                 )
             formats = {
                 (None, None) if bits.is_float else bits.formats
@@ -366,3 +376,41 @@ def test_decisions_are_asked_in_order_and_only_where_they_arise():
     space.decide(choose)
 
     assert asked == [STUDENT_AXIS, "1/bits:other", "1/recovery"]
+
+
+def test_blocks_are_searched_where_they_are_asked_for_and_as_many_as_can_go():
+    run = BlockRun("layers", ("layers.0", "layers.1", "layers.2", "layers.3"), ("layers.1", "layers.2"))
+    model = LayerInventory(MODEL.layers, MODEL.groups, (run,))
+
+    asked = build(model, ratios=(0.0, 0.3, 0.5, 0.75), granularities=("layer",)).students[0]
+
+    assert {name: axis.choices for name, axis in asked.prune.items()} == {"layers": (0.0, 0.3, 0.5)}
+    assert "layers" not in build(model).students[0].prune
+    assert build(model, granularities=("channel", "layer")).students[0].granularity["layers"] == "layer"
+
+
+def test_a_policy_says_what_a_ratio_removes():
+    heads = PruneGroup("stem", ("stem", "block.b"), 4, granularity="head")
+    space = build(LayerInventory(MODEL.layers, (heads,)), ratios=(0.0, 0.5), criterion="taylor")
+
+    pruned = {
+        space.policy(point).layers["stem"].prune
+        for point in points_of(space)
+        if "stem" in space.policy(point).layers
+    }
+
+    assert Prune(0.5, "head", "taylor") in pruned
+
+
+def test_models_without_convolutions_are_offered_dynamic_ranges_and_integer_tables():
+    kernels = (
+        Kernel("linear", 8, 8, "static", "int8"),
+        Kernel("linear", 8, 8, "dynamic", "int8-dynamic"),
+        Kernel("embedding", 8, 32, "none", "int8-weight"),
+    )
+    encoder = LayerInventory((layer("table", "embedding"), layer("fc", "linear")))
+
+    student = build(encoder, Capabilities(kernels, 8)).students[0]
+
+    assert student.bits["table"].choices == (Bits(), Bits(8, 32))
+    assert student.bits["fc"].choices == (Bits(), Bits(8, 8, "dynamic"), INT8)
