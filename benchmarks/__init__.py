@@ -1,0 +1,1 @@
+"""What a reader can rerun: each benchmark prints what it measured, losses included."""

@@ -1,0 +1,1 @@
+"""Published claims about compression, each tried on a small real setting."""
