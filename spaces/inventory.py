@@ -184,6 +184,11 @@ class LayerInventory:
         """Multiply-accumulates for one example."""
         return sum(layer.macs for layer in self.layers)
 
+    @property
+    def is_convolutional(self) -> bool:
+        """Convolutions make at least half of the multiply-accumulates."""
+        return 2 * sum(layer.macs for layer in self.layers if "conv" in layer.op) >= self.macs
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return {

@@ -24,6 +24,9 @@ T = TypeVar("T")
 DEFAULT_RATIOS: Final = (0.0, 0.25, 0.5, 0.75)
 DEFAULT_STUDENTS: Final = (None, Student(depth=0.5))
 DEFAULT_RECOVERY: Final[tuple[Recovery | None, ...]] = (Recovery(epochs=2.0),)
+ENCODER_RECOVERY: Final[tuple[Recovery | None, ...]] = (Recovery(epochs=2.0, optimizer="adamw"),)
+"""Takes the default's place where a model is not mostly convolutions: SGD's rate unlearns encoders."""
+
 DEFAULT_GRANULARITIES: Final = ("channel", "head")
 SEARCHED_GRANULARITIES: Final = ("channel", "head", "layer")
 """Single zero weights, with or without a pattern, change neither latency nor size of any artifact that a
@@ -81,9 +84,9 @@ class Bits:
 
 
 DEFAULT_BITS: Final = (Bits(), Bits(8, 8, "static"))
-"""For models with convolutions; others are offered `DEFAULT_BITS_WITHOUT_CONVOLUTIONS`."""
+"""For models that are mostly convolutions; others are offered `ENCODER_BITS`."""
 
-DEFAULT_BITS_WITHOUT_CONVOLUTIONS: Final = (*DEFAULT_BITS, Bits(8, 8, "dynamic"), Bits(8, 32))
+ENCODER_BITS: Final = (*DEFAULT_BITS, Bits(8, 8, "dynamic"), Bits(8, 32))
 """Encoders and recurrent models run well with ranges found at run time, and their tables of embeddings with
 weights alone in integers."""
 

@@ -15,7 +15,9 @@ from spaces.policy import LayerPolicy, Policy, Student
 from spaces.prune import Criterion, Prune
 from spaces.request import (
     DEFAULT_BITS,
-    DEFAULT_BITS_WITHOUT_CONVOLUTIONS,
+    DEFAULT_RECOVERY,
+    ENCODER_BITS,
+    ENCODER_RECOVERY,
     Bits,
     SpaceRequest,
     rule_pointer,
@@ -197,14 +199,18 @@ def _student_space(
         if runnable != [Bits()]:
             choices = tuple(sorted(runnable, key=lambda option: option.severity))
             bits[layer.name] = Axis(f"{index}/bits:{layer.name}", choices)
-    recovery = Axis(f"{index}/recovery", tuple(dict.fromkeys(request.recovery)))
+    recovery = Axis(f"{index}/recovery", tuple(dict.fromkeys(_recovery(inventory, request))))
     return StudentSpace(student, prune, granularity, bits, recovery)
 
 
 def _bits(inventory: LayerInventory, request: SpaceRequest) -> tuple[Bits, ...]:
-    has_convolutions = any("conv" in layer.op for layer in inventory.layers)
     is_default = request.bits == DEFAULT_BITS
-    return DEFAULT_BITS_WITHOUT_CONVOLUTIONS if is_default and not has_convolutions else request.bits
+    return ENCODER_BITS if is_default and not inventory.is_convolutional else request.bits
+
+
+def _recovery(inventory: LayerInventory, request: SpaceRequest) -> tuple[Recovery | None, ...]:
+    is_default = request.recovery == DEFAULT_RECOVERY
+    return ENCODER_RECOVERY if is_default and not inventory.is_convolutional else request.recovery
 
 
 def _prunable(

@@ -402,7 +402,7 @@ def test_a_policy_says_what_a_ratio_removes():
     assert Prune(0.5, "head", "taylor") in pruned
 
 
-def test_models_without_convolutions_are_offered_dynamic_ranges_and_integer_tables():
+def test_models_that_are_not_convolutional_get_dynamic_ranges_integer_tables_and_adamw():
     kernels = (
         Kernel("linear", 8, 8, "static", "int8"),
         Kernel("linear", 8, 8, "dynamic", "int8-dynamic"),
@@ -414,3 +414,5 @@ def test_models_without_convolutions_are_offered_dynamic_ranges_and_integer_tabl
 
     assert student.bits["table"].choices == (Bits(), Bits(8, 32))
     assert student.bits["fc"].choices == (Bits(), Bits(8, 8, "dynamic"), INT8)
+    assert student.recovery.choices == (Recovery(epochs=2.0, optimizer="adamw"),)
+    assert build().students[0].recovery.choices == (Recovery(epochs=2.0),)
