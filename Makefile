@@ -45,7 +45,7 @@ serve: setup
 	$(BIN)/tauten serve
 
 bench: setup
-	$(BIN)/python -m benchmarks.search --quick
+	$(BIN)/python -m benchmarks.claims --quick
 
 clean:
 	rm -rf $(VENV) $(DASH)/node_modules service/static build *.egg-info
