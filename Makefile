@@ -32,7 +32,7 @@ demo: setup  ## the main job: service, search, front, recipe, verification
 
 test: setup check  ## every test, browser and PostgreSQL ones included
 	$(BIN)/python -m tests.browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.installed $(DASH)/node_modules/.installed  ## lint, types, import order
 	$(BIN)/ruff check

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from evaluators.workloads.digits_cnn import DigitsCnn
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no worker is left alone with one of them at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A PostgreSQL server that starts when first asked for and lives as long as the session."""
