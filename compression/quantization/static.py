@@ -171,7 +171,9 @@ def guard_float_layers(graph: Any, channels: Mapping[str, tuple[int, int]]) -> N
     DequantizeLinear and QuantizeLinear into int8 when a session is created. It does so only if the input's
     scale is a scalar. So a float layer gets its own DequantizeLinear with the same scale repeated for each
     channel: the same values, no fusion. Layers whose rounded operands are computed in float get one too: the
-    integer operator would round their bias to the step of the products, which is coarse with few bits.
+    integer operator would round their bias to the step of the products, which is coarse with few bits. One
+    channel's scale is a scalar again, so there a Max with the least float stands between, which no optimizer
+    removes.
 
     Args:
         graph: edited in place.
@@ -185,6 +187,9 @@ def guard_float_layers(graph: Any, channels: Mapping[str, tuple[int, int]]) -> N
             continue
         scale, zero = (numpy_helper.to_array(constants[name]) for name in source.input[1:3])
         count, axis = channels[node.name]
+        if count == 1:
+            _stand_between(graph, node)
+            continue
         names = [f"{node.name}:{part}" for part in ("scale", "zero", "in")]
         for name, value in zip(names, (scale, zero), strict=False):
             repeated = np.full(count, value.reshape(()), dtype=value.dtype)
@@ -196,13 +201,25 @@ def guard_float_layers(graph: Any, channels: Mapping[str, tuple[int, int]]) -> N
             name=f"{node.name}:guard",
             axis=axis,
         )
-        at = next(index for index, other in enumerate(graph.node) if other.name == node.name)
-        graph.node.insert(at, guard)
-        node.input[0] = names[2]
+        _insert_before(graph, node, guard)
     read = {value for node in graph.node for value in node.input} | {item.name for item in graph.output}
     for node in list(graph.node):
         if node.op_type == "DequantizeLinear" and node.output[0] not in read:
             graph.node.remove(node)
+
+
+def _stand_between(graph: Any, node: Any) -> None:
+    """Puts an operator that changes no value before a node's first input, in place."""
+    least, out = f"{node.name}:least", f"{node.name}:in"
+    graph.initializer.append(numpy_helper.from_array(np.float32(np.finfo(np.float32).min), least))
+    guard = helper.make_node("Max", [node.input[0], least], [out], name=f"{node.name}:guard")
+    _insert_before(graph, node, guard)
+
+
+def _insert_before(graph: Any, node: Any, guard: Any) -> None:
+    at = next(index for index, other in enumerate(graph.node) if other.name == node.name)
+    graph.node.insert(at, guard)
+    node.input[0] = guard.output[0]
 
 
 def input_channels(node: Any, weight_shape: tuple[int, ...]) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from compression import export_float
 from compression.quantization import LAYERS_KEY, LayerPlan, check_formats, quantize
 from compression.quantization.numerics import activation_parameters, quantize_rows, quantize_values
 from spaces import ActivationFormat, CompressionError, InvalidPolicy, LayerPolicy, Policy, WeightFormat
-from tests.models import Around, Attention, Mlp, Tied
+from tests.models import Around, Attention, Flattening, Mlp, Tied
 from tests.networks_q import Sequences, Tokens
 
 NONE = ActivationFormat(32)
@@ -405,3 +405,24 @@ def test_only_what_really_runs_is_not_simulated(op, weight, activation, arithmet
     plan = LayerPlan("x", op, weight, activation)
 
     assert (plan.arithmetic, plan.simulated) == (arithmetic, simulated)
+
+
+@pytest.mark.parametrize("bits", [4, 2])
+def test_a_layer_of_one_input_channel_is_not_taken_over_by_integers_that_round_its_bias(
+    digits, tmp_path, bits
+):
+    """The optimizer would fuse it, with a bias in steps of input times weight: up to a tenth of it here."""
+    workload = Around(digits, Flattening)
+    model = workload.model().requires_grad_(False)
+    export_float(model, workload, tmp_path / "float.onnx")
+    layer = LayerPolicy(weight=WeightFormat(bits), activation=ActivationFormat(bits, "static"))
+    layers = {"a_1": layer, "Zwei": LayerPolicy(weight=WeightFormat(8), activation=STATIC)}
+    path = quantized((workload, model, tmp_path / "float.onnx"), layers, tmp_path / "x.onnx")
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    as_written = onnxruntime.InferenceSession(str(path), options)
+    images = batch(workload)
+
+    expected = as_written.run(None, {"input": images.numpy()})[0]
+
+    assert np.allclose(run(path, images), expected, atol=1e-5)
