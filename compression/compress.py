@@ -21,7 +21,7 @@ from compression.training import Plan, fit
 from spaces import InvalidPolicy, Policy, Recovery, layer_pointer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from compression.training import Report
     from compression.workload import Workload
 
-FINAL_SHARE: Final = 0.5
+FINAL_SHARE: Final = 0.8
 """Of a recovery in steps: training after the last of them."""
 
 
@@ -262,12 +262,12 @@ def _prune_in_steps(
         plan = Plan.of(recovery, seed=seed, epochs=recovery.sparsity.epochs)
         fit(model, workload, objective, plan, report=progress, checkpoint=checkpoint)
     pruner = _pruner(model, workload, policy, deployment=deployment, seed=seed)
-    for step, (share, part) in enumerate(_steps(recovery.prune_steps)):
-        each = phases.float_epochs * part
+    whole = Plan.of(recovery, seed=seed, epochs=phases.float_epochs)
+    pieces = whole.pieces(_shares_of_training(recovery.prune_steps))
+    for share, plan in zip(cubic_shares(recovery.prune_steps), pieces, strict=True):
         pruner.advance(share)
         objective = distilling(workload, recovery.distill, reference, model)
-        progress, checkpoint = phases.start(each)
-        plan = Plan.of(recovery, seed=seed + step, epochs=each)
+        progress, checkpoint = phases.start(plan.epochs)
         fit(
             model,
             workload,
@@ -280,15 +280,14 @@ def _prune_in_steps(
     return Shaped(model, dict(pruner.masks), pruner.removed_blocks)
 
 
-def _steps(count: int) -> Iterator[tuple[float, float]]:
-    """The share of pruning reached at each step, and the share of the training that follows it.
+def _shares_of_training(steps: int) -> tuple[float, ...]:
+    """The share of the training that follows each step of pruning.
 
-    The final shape gets half of the training, since what is trained before it is pruned again.
+    The final shape gets most of it: what is trained before is pruned again (docs/policies.md).
     """
-    for index, share in enumerate(cubic_shares(count), 1):
-        is_last = index == count
-        rest = 1.0 if count == 1 else FINAL_SHARE
-        yield share, rest if is_last else (1.0 - FINAL_SHARE) / (count - 1)
+    if steps == 1:
+        return (1.0,)
+    return (*[(1.0 - FINAL_SHARE) / (steps - 1)] * (steps - 1), FINAL_SHARE)
 
 
 def _pruner(

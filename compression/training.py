@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -46,6 +47,8 @@ class Plan:
             with any patience, the best weights that were seen return. ``None`` trains to the end.
         seed: of shuffling and dropout.
         batch_size: examples a step.
+        part: the stretch of the schedule that is walked, from 0 to 1: of a training that is interrupted to
+            prune, each piece takes the learning rate up where the one before left it.
     """
 
     epochs: float
@@ -54,17 +57,33 @@ class Plan:
     patience: float | None = None
     seed: int = 0
     batch_size: int = BATCH_SIZE
+    part: tuple[float, float] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
         if self.optimizer not in LEARNING_RATES:
             known = ", ".join(LEARNING_RATES)
             raise CompressionError(f"unknown optimizer {self.optimizer!r}; choose one of: {known}")
+        start, end = self.part
+        if not 0 <= start < end <= 1:
+            raise CompressionError(f"a schedule's part must ascend within 0 to 1, not {start:g} to {end:g}")
 
     @classmethod
     def of(cls, recovery: Recovery, *, seed: int, epochs: float | None = None) -> Plan:
-        """A recovery's plan; `epochs` takes the place of the recovery's, for a part of it."""
+        """A recovery's plan; `epochs` takes the place of the recovery's, where it is spent in phases."""
         epochs = recovery.epochs if epochs is None else epochs
         return cls(epochs, recovery.optimizer, recovery.learning_rate, recovery.patience, seed)
+
+    def pieces(self, shares: Sequence[float]) -> tuple[Plan, ...]:
+        """The same training in pieces: shares of its epochs, which sum to 1, one after another.
+
+        Together they walk the schedule once; each shuffles with a seed of its own.
+        """
+        ends = [min(end, 1.0) for end in itertools.accumulate(shares)]
+        starts = [0.0, *ends]
+        return tuple(
+            replace(self, epochs=self.epochs * share, seed=self.seed + index, part=(start, end))
+            for index, (share, start, end) in enumerate(zip(shares, starts, ends, strict=False))
+        )
 
     @property
     def peak(self) -> float:

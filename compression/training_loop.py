@@ -54,9 +54,7 @@ class TrainingLoop:
             self._fail("the train split is empty, so nothing can be recovered")
         self.steps = math.ceil(per_epoch * plan.epochs)
         self.optimizer = _optimizer(self.state.parameters, plan)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, plan.peak, total_steps=self.steps + 1
-        )
+        self.schedule = _schedule(self.optimizer, plan, self.steps)
         self.stopping = None if plan.patience is None else EarlyStopping.after(plan.patience, per_epoch)
         self.checkpoint: Path | None = None
         self.fingerprint, self.every_s, self.written_s = "", math.inf, time.monotonic()
@@ -175,3 +173,17 @@ def _optimizer(parameters: list[nn.Parameter], plan: Plan) -> torch.optim.Optimi
     if plan.optimizer == "sgd":
         return torch.optim.SGD(groups, plan.peak, momentum=0.9, nesterov=True)
     return torch.optim.AdamW(groups, plan.peak)
+
+
+def _schedule(
+    optimizer: torch.optim.Optimizer, plan: Plan, steps: int
+) -> torch.optim.lr_scheduler.OneCycleLR:
+    """One cycle, or the part of it that the plan walks in these steps."""
+    start, end = plan.part
+    total = round(steps / (end - start)) + 1
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.peak, total_steps=total)
+    first = min(round(start * (total - 1)), total - 1 - steps)
+    if first <= 0:
+        return schedule
+    # The first has written the cycle's ends into the optimizer, where the second reads them.
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.peak, total_steps=total, last_epoch=first - 1)

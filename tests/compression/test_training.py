@@ -10,6 +10,7 @@ from torch.nn import functional as F  # noqa: N812  # the field's name for it
 from compression import main_output
 from compression.accelerator import accelerated
 from compression.training import LEARNING_RATES, Plan, fit
+from compression.training_loop import TrainingLoop
 from spaces import CompressionError, Recovery, WorkloadError
 from tests.models import Mlp, Reusing
 
@@ -96,6 +97,21 @@ def test_training_is_the_loop_that_one_would_write_by_hand(digits, optimizer):
     fit(model, digits, supervised(digits), Plan(2, optimizer, 0.02, seed=5))
 
     assert same(weights(model), weights(byhand))
+
+
+def test_pieces_of_a_training_walk_its_learning_rate_once(digits):
+    def rates(plan):
+        loop = TrainingLoop(fresh(), digits, supervised(digits), plan, {}, torch.device("cpu"))
+        found = []
+        loop.run(lambda share: found.append(loop.schedule.get_last_lr()[0]))
+        return found
+
+    whole = Plan(3, "sgd", 0.05)
+    pieces = whole.pieces((1 / 6, 1 / 3, 1 / 2))
+
+    assert [piece.epochs for piece in pieces] == pytest.approx([0.5, 1, 1.5])
+    assert len({piece.seed for piece in pieces}) == 3
+    assert [rate for piece in pieces for rate in rates(piece)] == pytest.approx(rates(whole))
 
 
 def test_zero_epochs_change_nothing_and_ask_for_nothing(digits_model):
