@@ -120,7 +120,7 @@ def _against(
 
 def is_tie(one: Timing, other: Timing) -> bool:
     """Latencies within 3 % are a tie."""
-    return abs(one.ratio / other.ratio - 1) < 0.03  # noqa: PLR2004
+    return abs(one.ratio / other.ratio - 1) < 0.03
 
 
 COMBINATION = Claim(

@@ -54,7 +54,7 @@ def _int8_int4_qat(setting: Setting) -> Iterator[Row]:
         ">= 98 %",
         f"{kept:.2%} ({trained.drop:.2f} points lost)",
         trained.interval,
-        holds=kept >= 0.98,  # noqa: PLR2004
+        holds=kept >= 0.98,
     )
 
 

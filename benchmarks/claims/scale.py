@@ -22,9 +22,9 @@ def _run(setting: Setting) -> Iterator[Row]:
         "levels a unit of a symmetric int8 tensor with max 3.4",
         "127/3.4 = 37.35",
         f"{levels:.2f}",
-        holds=round(levels, 2) == 37.35,  # noqa: PLR2004
+        holds=round(levels, 2) == 37.35,
     )
-    yield Row("1.6 in it", "60", f"{integer}", holds=integer == 60)  # noqa: PLR2004
+    yield Row("1.6 in it", "60", f"{integer}", holds=integer == 60)
 
 
 INT8_SCALE = Claim(

@@ -31,14 +31,14 @@ def _threshold(setting: Setting) -> Iterator[Row]:
         f"digits-cnn, weights below {threshold:.4f} removed, not trained: share of zeros in the file",
         ">= 30 %",
         f"{zeros:.1%}",
-        holds=zeros >= 0.3,  # noqa: PLR2004
+        holds=zeros >= 0.3,
     )
     yield Row(
         "its loss of accuracy, test",
         "<= 0.5 points",
         f"{found.drop:.2f} points",
         found.interval,
-        holds=found.drop <= 0.5,  # noqa: PLR2004
+        holds=found.drop <= 0.5,
     )
 
 
@@ -60,7 +60,7 @@ def _l1_training(setting: Setting) -> Iterator[Row]:
             ">= 90 % and <= 1 point" if index == 0 else "",
             f"{zeros:.1%}, {found.drop:.2f} points",
             found.interval,
-            holds=zeros >= 0.9 and found.drop <= 1 if index == 0 else None,  # noqa: PLR2004
+            holds=zeros >= 0.9 and found.drop <= 1 if index == 0 else None,
             is_ours=False,
         )
 
