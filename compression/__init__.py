@@ -2,7 +2,7 @@
 
 from compression.artifact import Artifact, Deployment
 from compression.compress import Compressed, Shaped, compress, deploy, finish, shape
-from compression.distillation import recover, soft_loss
+from compression.distillation import soft_loss
 from compression.export import OPSET, export_float, input_names, one_line
 from compression.graph import WEIGHT_OPS, layer_of, layer_of_node, output_layers
 from compression.inventory import list_layers, take_inventory
@@ -36,7 +36,6 @@ __all__ = [
     "main_output",
     "one_line",
     "output_layers",
-    "recover",
     "save",
     "shape",
     "soft_loss",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from compression.training import Report
     from compression.workload import Workload
+    from spaces.recovery import Sparsity
 
 FINAL_SHARE: Final = 0.8
 """Of a recovery in steps: training after the last of them."""
@@ -96,18 +97,8 @@ def compress(
         CompressionError: a stage cannot do what it is asked.
         WorkloadError: the workload's own code fails, or its model cannot be exported.
     """
-    shaped = shape(workload, reference, policy, deployment=deployment, seed=seed)
-    return finish(
-        shaped,
-        workload,
-        reference,
-        policy,
-        path,
-        deployment=deployment,
-        seed=seed,
-        report=report,
-        checkpoints=checkpoints,
-    )
+    task = _Task(workload, reference, policy, deployment, seed)
+    return task.finish(task.shape(), path, report, checkpoints)
 
 
 def finish(
@@ -135,54 +126,134 @@ def finish(
         report: told the share of the training that is done.
         checkpoints: a directory to continue from.
     """
-    phases = _Phases(policy, report, checkpoints)
-    trained = _train(shaped, workload, reference, policy, phases, deployment=deployment, seed=seed)
-    float_path = path.with_name(f".float-{path.name}")
-    try:
-        artifact = _deploy(trained.model, workload, policy, float_path, path, deployment)
-        if phases.quantized_epochs > 0:
-            assert policy.recovery is not None
-            progress, checkpoint = phases.start(phases.quantized_epochs)
-            train_quantized(
-                float_path,
-                path,
-                path,
-                workload,
-                policy.recovery,
-                reference,
-                epochs=phases.quantized_epochs,
-                seed=seed,
-                report=progress,
-                checkpoint=checkpoint,
-            )
-            artifact = Artifact.at(path)
-    finally:
-        float_path.unlink(missing_ok=True)
-    return Compressed(trained, artifact)
+    return _Task(workload, reference, policy, deployment, seed).finish(shaped, path, report, checkpoints)
 
 
 def shape(
     workload: Workload, reference: nn.Module, policy: Policy, *, deployment: Deployment, seed: int
 ) -> Shaped:
     """The policy's student, pruned in one shot: it has its final shapes, and is not trained yet."""
-    multiple = deployment.channel_multiple
-    model = build_student(workload, reference, policy.student, multiple=multiple)
-    pruner = _pruner(model, workload, policy, deployment=deployment, seed=seed)
-    if any(layer.is_quantized for layer in policy.layers.values()):
-        check_formats(policy, {info.name: info.op for info in list_layers(model, workload.example_inputs())})
-    pruner.advance()
-    return Shaped(model, dict(pruner.masks), pruner.removed_blocks)
+    return _Task(workload, reference, policy, deployment, seed).shape()
 
 
 def deploy(
     model: nn.Module, workload: Workload, policy: Policy, path: Path, *, deployment: Deployment
 ) -> Artifact:
     """Writes a model's artifact, with the policy's layers quantized by calibration alone."""
-    float_path = path.with_name(f".float-{path.name}")
+    float_path = _float_path(path)
     try:
         return _deploy(model, workload, policy, float_path, path, deployment)
     finally:
         float_path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One policy and all that it is applied to and with."""
+
+    workload: Workload
+    reference: nn.Module
+    policy: Policy
+    deployment: Deployment
+    seed: int
+
+    def shape(self) -> Shaped:
+        model, policy = self._student(), self.policy
+        pruner = self._pruner(model)
+        if any(layer.is_quantized for layer in policy.layers.values()):
+            layers = list_layers(model, self.workload.example_inputs())
+            check_formats(policy, {info.name: info.op for info in layers})
+        pruner.advance()
+        return Shaped(model, dict(pruner.masks), pruner.removed_blocks)
+
+    def finish(self, shaped: Shaped, path: Path, report: Report, checkpoints: Path | None) -> Compressed:
+        phases = _Phases(self.policy, report, checkpoints)
+        trained = self._train(shaped, phases)
+        float_path = _float_path(path)
+        try:
+            artifact = _deploy(trained.model, self.workload, self.policy, float_path, path, self.deployment)
+            if phases.quantized_epochs > 0:
+                artifact = self._train_quantized(float_path, path, phases)
+        finally:
+            float_path.unlink(missing_ok=True)
+        return Compressed(trained, artifact)
+
+    def _train(self, shaped: Shaped, phases: _Phases) -> Shaped:
+        recovery = self.policy.recovery
+        if recovery is None:
+            return shaped
+        if recovery.sparsity is not None or recovery.prune_steps > 1:
+            shaped = self._prune_in_steps(recovery, phases)
+        else:
+            self._fit(shaped.model, self._plan(recovery, phases.float_epochs), phases, shaped.masks)
+        if recovery.bn_reestimation:
+            reestimate(shaped.model, self.workload, seed=self.seed)
+        return shaped
+
+    def _prune_in_steps(self, recovery: Recovery, phases: _Phases) -> Shaped:
+        """Sparsity training, then pruning and recovery in turns, from the unpruned student."""
+        model = self._student()
+        if recovery.sparsity is not None:
+            plan = self._plan(recovery, recovery.sparsity.epochs)
+            self._fit(model, plan, phases, sparsity=recovery.sparsity)
+        pruner = self._pruner(model)
+        pieces = self._plan(recovery, phases.float_epochs).pieces(_shares_of_training(recovery.prune_steps))
+        for share, plan in zip(cubic_shares(recovery.prune_steps), pieces, strict=True):
+            pruner.advance(share)
+            self._fit(model, plan, phases, pruner.masks)
+        return Shaped(model, dict(pruner.masks), pruner.removed_blocks)
+
+    def _fit(
+        self,
+        model: nn.Module,
+        plan: Plan,
+        phases: _Phases,
+        masks: Mapping[str, Tensor] = MappingProxyType({}),
+        sparsity: Sparsity | None = None,
+    ) -> None:
+        """One phase of the training, on labels and by the reference as the recovery says."""
+        assert self.policy.recovery is not None
+        progress, checkpoint = phases.start(plan.epochs)
+        if plan.epochs == 0:
+            return
+        objective = distilling(self.workload, self.policy.recovery.distill, self.reference, model)
+        if sparsity is not None:
+            objective = penalized(objective, model, sparsity)
+        fit(model, self.workload, objective, plan, masks=masks, report=progress, checkpoint=checkpoint)
+
+    def _train_quantized(self, float_path: Path, path: Path, phases: _Phases) -> Artifact:
+        assert self.policy.recovery is not None
+        progress, checkpoint = phases.start(phases.quantized_epochs)
+        train_quantized(
+            float_path,
+            path,
+            path,
+            self.workload,
+            self.policy.recovery,
+            self.reference,
+            epochs=phases.quantized_epochs,
+            seed=self.seed,
+            report=progress,
+            checkpoint=checkpoint,
+        )
+        return Artifact.at(path)
+
+    def _plan(self, recovery: Recovery, epochs: float) -> Plan:
+        return Plan.of(recovery, seed=self.seed, epochs=epochs)
+
+    def _student(self) -> nn.Module:
+        multiple = self.deployment.channel_multiple
+        return build_student(self.workload, self.reference, self.policy.student, multiple=multiple)
+
+    def _pruner(self, model: nn.Module) -> Pruner:
+        known = {name for name, _ in model.named_modules() if name}
+        for name in self.policy.layers:
+            if name not in known:
+                raise InvalidPolicy.at(
+                    layer_pointer(name), f"the model has no layer {name!r}; it has {', '.join(sorted(known))}"
+                )
+        multiple = self.deployment.channel_multiple
+        return Pruner(model, self.workload, self.policy, multiple=multiple, seed=self.seed)
 
 
 def _deploy(
@@ -206,78 +277,9 @@ def _deploy(
     return Artifact.at(path)
 
 
-def _train(
-    shaped: Shaped,
-    workload: Workload,
-    reference: nn.Module,
-    policy: Policy,
-    phases: _Phases,
-    *,
-    deployment: Deployment,
-    seed: int,
-) -> Shaped:
-    recovery = policy.recovery
-    if recovery is None:
-        return shaped
-    if recovery.sparsity is not None or recovery.prune_steps > 1:
-        shaped = _prune_in_steps(
-            workload, reference, policy, recovery, phases, deployment=deployment, seed=seed
-        )
-    else:
-        objective = distilling(workload, recovery.distill, reference, shaped.model)
-        progress, checkpoint = phases.start(phases.float_epochs)
-        plan = Plan.of(recovery, seed=seed, epochs=phases.float_epochs)
-        fit(
-            shaped.model,
-            workload,
-            objective,
-            plan,
-            masks=shaped.masks,
-            report=progress,
-            checkpoint=checkpoint,
-        )
-    if recovery.bn_reestimation:
-        reestimate(shaped.model, workload, seed=seed)
-    return shaped
-
-
-def _prune_in_steps(
-    workload: Workload,
-    reference: nn.Module,
-    policy: Policy,
-    recovery: Recovery,
-    phases: _Phases,
-    *,
-    deployment: Deployment,
-    seed: int,
-) -> Shaped:
-    """Sparsity training, then pruning and recovery in turns, from the unpruned student."""
-    multiple = deployment.channel_multiple
-    model = build_student(workload, reference, policy.student, multiple=multiple)
-    if recovery.sparsity is not None:
-        objective = penalized(
-            distilling(workload, recovery.distill, reference, model), model, recovery.sparsity
-        )
-        progress, checkpoint = phases.start(recovery.sparsity.epochs)
-        plan = Plan.of(recovery, seed=seed, epochs=recovery.sparsity.epochs)
-        fit(model, workload, objective, plan, report=progress, checkpoint=checkpoint)
-    pruner = _pruner(model, workload, policy, deployment=deployment, seed=seed)
-    whole = Plan.of(recovery, seed=seed, epochs=phases.float_epochs)
-    pieces = whole.pieces(_shares_of_training(recovery.prune_steps))
-    for share, plan in zip(cubic_shares(recovery.prune_steps), pieces, strict=True):
-        pruner.advance(share)
-        objective = distilling(workload, recovery.distill, reference, model)
-        progress, checkpoint = phases.start(plan.epochs)
-        fit(
-            model,
-            workload,
-            objective,
-            plan,
-            masks=pruner.masks,
-            report=progress,
-            checkpoint=checkpoint,
-        )
-    return Shaped(model, dict(pruner.masks), pruner.removed_blocks)
+def _float_path(path: Path) -> Path:
+    """Where an artifact lies in floating point while it is made."""
+    return path.with_name(f".float-{path.name}")
 
 
 def _shares_of_training(steps: int) -> tuple[float, ...]:
@@ -288,18 +290,6 @@ def _shares_of_training(steps: int) -> tuple[float, ...]:
     if steps == 1:
         return (1.0,)
     return (*[(1.0 - FINAL_SHARE) / (steps - 1)] * (steps - 1), FINAL_SHARE)
-
-
-def _pruner(
-    model: nn.Module, workload: Workload, policy: Policy, *, deployment: Deployment, seed: int
-) -> Pruner:
-    known = {name for name, _ in model.named_modules() if name}
-    for name in policy.layers:
-        if name not in known:
-            raise InvalidPolicy.at(
-                layer_pointer(name), f"the model has no layer {name!r}; it has {', '.join(sorted(known))}"
-            )
-    return Pruner(model, workload, policy, multiple=deployment.channel_multiple, seed=seed)
 
 
 class _Phases:

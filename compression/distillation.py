@@ -1,8 +1,7 @@
-"""What a model is taught: labels, the reference's outputs and inner states, sparsity; and `recover`."""
+"""What a model is taught: labels, the reference's outputs and inner states, sparsity."""
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,60 +10,18 @@ from torch.nn import functional as F  # noqa: N812
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from compression.accelerator import Movable
-from compression.batch_norm import reestimate
 from compression.features import FeatureMatch, match_features
 from compression.tracing import WEIGHT_LAYERS, evaluating
-from compression.training import Objective, Plan, Report, fit
 from compression.training_state import Parametrized
 from compression.workload import Workload, main_output
 from spaces import CompressionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterator
 
-    from spaces import Distill, Recovery
+    from compression.training import Objective
+    from spaces import Distill
     from spaces.recovery import Sparsity
-
-
-def recover(
-    model: nn.Module,
-    workload: Workload,
-    recovery: Recovery,
-    teacher: nn.Module,
-    *,
-    seed: int,
-    report: Report = lambda share: None,
-    masks: Mapping[str, Tensor] = MappingProxyType({}),
-    checkpoint: Path | None = None,
-) -> None:
-    """Trains a float model in place as a recovery says, in one go, and leaves it in eval mode.
-
-    Zero epochs change nothing, to the bit, but for BatchNorm's statistics where they are asked for.
-
-    Args:
-        model: the compressed model.
-        workload: train batches and loss; calibration batches for a patience.
-        recovery: epochs, optimizer, patience, BatchNorm, and how the teacher teaches.
-        teacher: the reference; not changed.
-        seed: of shuffling and dropout.
-        report: told the share done after each step.
-        masks: as for `fit`.
-        checkpoint: as for `fit`.
-
-    Raises:
-        CompressionError: the recovery asks for what is not training in one go, or for features that the
-            models do not have.
-        WorkloadError: a split is empty, or the loss is not finite.
-    """
-    _check_one_go(recovery)
-    if recovery.epochs > 0:
-        objective = distilling(workload, recovery.distill, teacher, model)
-        plan = Plan.of(recovery, seed=seed)
-        fit(model, workload, objective, plan, masks=masks, report=report, checkpoint=checkpoint)
-    if recovery.bn_reestimation:
-        reestimate(model, workload, seed=seed)
-    model.eval()
 
 
 def distilling(
@@ -233,19 +190,3 @@ def _penalized_parameters(model: nn.Module, penalty: str) -> list[nn.Parameter]:
             f"sparsity with penalty {penalty!r} cannot be applied: the model has no {what}"
         )
     return list(found.values())
-
-
-def _check_one_go(recovery: Recovery) -> None:
-    """Refuses what is done around training, so that nothing that was asked is left out in silence."""
-    wanted = {
-        "qat": recovery.qat,
-        "prune_steps": recovery.prune_steps > 1,
-        "sparsity": recovery.sparsity is not None,
-        "equalization": recovery.equalization,
-        "bias_correction": recovery.bias_correction,
-    }
-    names = [name for name, is_wanted in wanted.items() if is_wanted]
-    if names:
-        raise CompressionError(
-            f"recovery's {', '.join(names)} cannot be applied by training in one go; leave it out"
-        )

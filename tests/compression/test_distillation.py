@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812  # the field's name for it
 
-from compression import Deployment, main_output, recover, shape, soft_loss
+from compression import Deployment, main_output, shape, soft_loss
+from compression.batch_norm import reestimate
 from compression.distillation import class_dimension, distilling, penalized
 from compression.training import Plan, fit
 from spaces import CompressionError, Distill, LayerPolicy, Policy, Prune, Recovery, Student, WorkloadError
@@ -35,6 +36,14 @@ def accuracy(workload, model):
     with torch.no_grad():
         (inputs, targets), *_ = workload.batches("validation", 1024)
         return workload.metric(main_output(model(*inputs)).numpy(), targets.numpy())
+
+
+def recover(model, workload, recovery, teacher, *, seed, **options):
+    """Trains a float model in one go as `compress` does."""
+    objective = distilling(workload, recovery.distill, teacher, model)
+    fit(model, workload, objective, Plan.of(recovery, seed=seed), **options)
+    if recovery.bn_reestimation:
+        reestimate(model, workload, seed=seed)
 
 
 def weights(model):
@@ -142,22 +151,6 @@ def test_recovery_keeps_masked_weights_at_zero_and_continues_after_a_kill(digits
 
     assert bool((whole.head.weight[~masks["head.weight"]] == 0).all())
     assert same(weights(whole), weights(resumed))
-
-
-@pytest.mark.parametrize(
-    "asked",
-    [
-        {"qat": True},
-        {"prune_steps": 2},
-        {"sparsity": Sparsity("weight", 1e-4)},
-        {"equalization": True},
-        {"bias_correction": True},
-    ],
-    ids=lambda asked: next(iter(asked)),
-)
-def test_what_is_not_training_in_one_go_is_refused(digits, digits_model, asked):
-    with pytest.raises(CompressionError, match=f"{next(iter(asked))} cannot be applied"):
-        recover(digits_model, digits, Recovery(**asked), digits_model, seed=0)
 
 
 def test_attention_of_a_model_without_attention_is_refused(digits, digits_model):
