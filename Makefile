@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 DASH   := service/dashboard
 
-.PHONY: setup data demo test check serve bench dashboard clean
+.PHONY: setup data demo test check interop serve bench dashboard screenshots clean
 .DEFAULT_GOAL := setup
 
 setup: $(VENV)/.installed service/static/index.html  ## the virtual environment and the dashboard
@@ -19,7 +19,14 @@ $(DASH)/node_modules/.installed: $(DASH)/package.json $(DASH)/package-lock.json 
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --prefix $(DASH) --no-audit --no-fund --loglevel=error
 	@touch $@
 
-service/static/index.html: $(DASH)/node_modules/.installed $(shell find $(DASH)/src $(DASH)/index.html $(DASH)/*.ts $(DASH)/tsconfig.json -type f 2>/dev/null)
+# The types of the API, from its own description; what describes it is Python.
+$(DASH)/openapi.json: $(VENV)/.installed $(shell find service search/spec.py search/samplers spaces -name '*.py' 2>/dev/null)
+	$(BIN)/python -m service.openapi $@ && touch $@
+
+$(DASH)/src/api/schema.ts: $(DASH)/openapi.json $(DASH)/node_modules/.installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm run --prefix $(DASH) --silent types > /dev/null
+
+service/static/index.html: $(DASH)/src/api/schema.ts $(shell find $(DASH)/src $(DASH)/index.html $(DASH)/*.ts $(DASH)/tsconfig.json -type f 2>/dev/null)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm run --prefix $(DASH) --silent build
 
 dashboard: service/static/index.html
@@ -32,14 +39,22 @@ demo: setup  ## the main job: service, search, front, recipe, verification
 
 test: setup check  ## every test, browser and PostgreSQL ones included
 	$(BIN)/python -m tests.browser
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm run --prefix $(DASH) --silent test
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-check: $(VENV)/.installed $(DASH)/node_modules/.installed  ## lint, types, import order
+check: $(VENV)/.installed $(DASH)/src/api/schema.ts  ## lint, types, import order
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm run --prefix $(DASH) --silent check
+
+screenshots: setup  ## the pictures in docs/, from a real search
+	$(BIN)/python -m tests.browser
+	$(BIN)/python -m tests.screenshots
+
+interop: $(VENV)/.installed  ## converted recipes tried by tools in environments of their own (gigabytes, minutes)
+	$(BIN)/python -m tests.interop
 
 serve: setup
 	$(BIN)/tauten serve

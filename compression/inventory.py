@@ -39,10 +39,10 @@ def take_inventory(model: nn.Module, inputs: tuple[Tensor, ...]) -> LayerInvento
 
 def list_layers(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[LayerInfo, ...]:
     """The layers with weights that run, by their first call; MACs are for one example, all calls together."""
-    macs: dict[str, int] = {}
+    macs: dict[str, list[int]] = {}
     modules: dict[str, nn.Module] = {}
     for call in trace(model, inputs, lambda module: isinstance(module, QUANTIZABLE_LAYERS)):
-        macs[call.name] = macs.get(call.name, 0) + call.macs
+        macs.setdefault(call.name, []).append(call.macs)
         modules[call.name] = call.module
     return tuple(_describe(name, module, macs[name]) for name, module in modules.items())
 
@@ -64,11 +64,12 @@ def _groups(
     return tuple(sorted(groups, key=lambda group: order[group.leader]))
 
 
-def _describe(name: str, module: nn.Module, macs: int) -> LayerInfo:
+def _describe(name: str, module: nn.Module, macs: list[int]) -> LayerInfo:
+    """A layer from the MACs of each of its calls."""
     is_recurrent = isinstance(module, nn.LSTM | nn.GRU)
     weight: Any = module.weight_ih_l0 if is_recurrent else module.weight
     parameters = sum(parameter.numel() for parameter in module.parameters(recurse=False))
-    return LayerInfo(name, _op(module), tuple(weight.shape), macs, parameters)
+    return LayerInfo(name, _op(module), tuple(weight.shape), sum(macs), parameters, len(macs))
 
 
 def _op(module: Any) -> str:

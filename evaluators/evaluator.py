@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import torch
@@ -21,19 +22,29 @@ from compression import (
     take_inventory,
 )
 from evaluators.accuracy import accuracy, accuracy_drop
-from evaluators.executed import check_executed, read_executed
+from evaluators.backends import find_backend
+from evaluators.executed import check_executed, simulates
 from evaluators.gate import Gate
 from evaluators.latency import BASELINE, Timing
-from evaluators.meter import Meter
+from evaluators.modelled.meter import ModelledMeter, make_meter
 from evaluators.outcome import ArtifactRef, Outcome, Status
-from evaluators.reference import Reference, latency_metric, load_model, make_reference, workload_digests
-from evaluators.runtime import open_session, predict
-from evaluators.targets import Target, fingerprint, reduces_range
+from evaluators.reference import (
+    Reference,
+    latency_metric,
+    load_model,
+    make_reference,
+    stored_metrics,
+    workload_digests,
+)
+from evaluators.runtime import predict
+from evaluators.targets import Target, check_host, fingerprint, reduces_range
 from spaces import (
     CompressionError,
     DeploymentError,
     InvalidPolicy,
+    LayerInfo,
     LayerInventory,
+    Method,
     Metric,
     Metrics,
     Policy,
@@ -48,6 +59,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from compression import Workload
+    from evaluators.backends import Array
 
 Report = Callable[[float], None]
 
@@ -60,12 +72,15 @@ class Evaluator:
 
     Args:
         workload: the user's.
-        target: measured on this host.
+        target: measured on this host, or modelled.
         directory: for artifacts; made if missing. Each evaluation leaves its artifact there, named by policy.
         seed: of everything random.
         calibrated_ms: the reference's latency from before, or ``None`` to measure it.
+        offers_simulated: the search offers formats that this host only simulates, so that all its accuracies
+            count as simulated: a front never mixes methods.
 
     Raises:
+        MeasurementError: the host lacks what a measured target requires.
         WorkloadError: the workload's code fails, or its model cannot be exported.
         DeploymentError: the runtime refuses the reference.
     """
@@ -78,17 +93,31 @@ class Evaluator:
         *,
         seed: int = 0,
         calibrated_ms: float | None = None,
+        offers_simulated: bool = False,
     ) -> None:
+        check_host(target)
         self.workload, self.target, self.seed = workload, target, seed
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self.deployment = Deployment(
             target.capabilities.channel_multiple, reduces_range(target), torch.get_num_threads()
         )
-        self._meter = Meter()
+        self._layouts = not target.is_modelled
+        self._backend = find_backend(target.backend, target.backend_options)
+        self._offers_simulated = offers_simulated
+        self._meter = make_meter(target)
         try:
             model = load_model(workload)
-            self.reference: Reference = make_reference(workload, model, directory, self._meter, calibrated_ms)
+            self.reference: Reference = make_reference(
+                workload,
+                model,
+                directory,
+                self._meter,
+                calibrated_ms,
+                backend=self._backend,
+                batch=target.batch,
+                layouts=self._layouts,
+            )
         except BaseException:
             self._meter.close()
             raise
@@ -159,10 +188,12 @@ class Evaluator:
         timings = self._measure(artifacts, FINAL_ATTEMPTS)
         results: dict[str, dict[str, Metric]] = {}
         for name, path in {**artifacts, BASELINE: self.reference.artifact.path}.items():
-            outputs, targets = predict(open_session(path), self.workload, "test")
+            outputs, targets = self._predict(path, "test")
             results[name] = {
                 "latency_ms": latency_metric(timings[name], self.reference.calibrated_ms),
-                "accuracy_test": accuracy(self.workload, outputs, targets, "test"),
+                "accuracy_test": accuracy(
+                    self.workload, outputs, targets, "test", method=self.accuracy_method(path)
+                ),
             }
         return results
 
@@ -174,6 +205,43 @@ class Evaluator:
             "deployment": self.deployment.to_dict(),
             "reference": {"artifact": self.reference.artifact.digest},
         }
+
+    def executed(self, path: Path) -> dict[str, str]:
+        """What each layer of an artifact runs as on the target.
+
+        Raises:
+            DeploymentError: the target's runtime refuses the artifact.
+        """
+        return self._backend.executed_as(path)
+
+    def check(self, executed: Mapping[str, str], policy: Policy, layers: Iterable[LayerInfo]) -> None:
+        """Refuses what does not run as its policy says, see `check_executed`."""
+        may_simulate = self.target.is_modelled
+        check_executed(executed, policy, layers, self.target.capabilities, may_simulate=may_simulate)
+
+    def stored(self, path: Path) -> Metrics:
+        """Sizes, memory and, where the target declares picojoules, energy of an artifact."""
+        base, feed = self.reference.metrics, self.reference.feed
+        found = stored_metrics(path, feed, base, layouts=self._layouts)
+        if isinstance(self._meter, ModelledMeter):
+            found |= self._meter.energy(path, feed, base)
+        return found
+
+    def accuracies(self, path: Path) -> Metrics:
+        """Accuracy and its drop on the validation split."""
+        found: Metrics = {}
+        self._accuracy(path, found)
+        return found
+
+    def accuracy_method(self, path: Path) -> Method:
+        """Measured where this host computes as the target; simulated where floats stand in for its bits."""
+        is_simulated = self._offers_simulated or (self.target.is_modelled and simulates(path))
+        return Method.SIMULATED if is_simulated else self._backend.method
+
+    def latencies(self, artifacts: Mapping[str, Path]) -> Metrics:
+        """Latency of artifacts by name, jointly, and again while the machine is contended."""
+        timings = self._measure(artifacts, FINAL_ATTEMPTS)
+        return {name: latency_metric(timings[name], self.reference.calibrated_ms) for name in artifacts}
 
     def score(self, path: Path, model: nn.Module | None = None) -> Metrics:
         """All metrics of an artifact that lies on disk; MACs only where its model is given."""
@@ -229,14 +297,13 @@ class Evaluator:
         """Takes an artifact in if it runs as its policy says, with its cheap metrics."""
         shutil.move(artifact.path, path)
         layers = self._cheap(path, model, found)
-        executed.update(read_executed(path))
-        check_executed(executed, policy, layers, self.target.capabilities)
+        executed.update(self.executed(path))
+        self.check(executed, policy, layers)
         return Artifact(path, artifact.digest, artifact.size_bytes)
 
     def _cheap(self, path: Path, model: nn.Module | None, found: Metrics) -> tuple[Any, ...]:
         base = self.reference.metrics
-        size = path.stat().st_size
-        found["size_bytes"] = Metric(size, "byte", ratio=base["size_bytes"].value / size)
+        found.update(self.stored(path))
         if model is None:
             return ()
         layers = list_layers(model, self.workload.example_inputs())
@@ -258,11 +325,18 @@ class Evaluator:
                 break
         return timings
 
+    def _predict(self, path: Path, split: str) -> tuple[Array, Array]:
+        with closing(self._backend.open(path)) as session:
+            return predict(session, self.workload, split)
+
     def _accuracy(self, path: Path, found: Metrics) -> None:
         before, targets = self.reference.predictions(self.workload, "validation")
-        outputs, _ = predict(open_session(path), self.workload, "validation")
-        found["accuracy"] = accuracy(self.workload, outputs, targets, "validation")
-        found["accuracy_drop"] = accuracy_drop(self.workload, before, outputs, targets, "validation")
+        outputs, _ = self._predict(path, "validation")
+        method = self.accuracy_method(path)
+        found["accuracy"] = accuracy(self.workload, outputs, targets, "validation", method=method)
+        found["accuracy_drop"] = accuracy_drop(
+            self.workload, before, outputs, targets, "validation", method=method
+        )
 
 
 def _aside(path: Path) -> Path:

@@ -23,6 +23,8 @@ from spaces import Capabilities, DeploymentError, LayerInfo, LayerPolicy, Policy
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+SIMULATED: Final = "simulated"
+
 _INTEGER_KERNELS: Final[dict[str, str]] = {
     "QLinearConv": "int8",
     "QGemm": "int8",
@@ -97,11 +99,22 @@ def read_executed(path: Path) -> dict[str, str]:
         found.setdefault(layer, {kernel})
     declared = json.loads(_property(whole, LAYERS_KEY) or "{}")
     simulated = {layer for layer, facts in declared.items() if facts["simulated"]}
-    return {layer: "simulated" if layer in simulated else _merge(kernels) for layer, kernels in found.items()}
+    return {layer: SIMULATED if layer in simulated else _merge(kernels) for layer, kernels in found.items()}
+
+
+def simulates(path: Path) -> bool:
+    """Some layer of an artifact computes in float what its format would compute in fewer bits."""
+    declared = json.loads(_property(onnx.load(path, load_external_data=False), LAYERS_KEY) or "{}")
+    return any(facts["simulated"] for facts in declared.values())
 
 
 def check_executed(
-    executed: Mapping[str, str], policy: Policy, layers: Iterable[LayerInfo], capabilities: Capabilities
+    executed: Mapping[str, str],
+    policy: Policy,
+    layers: Iterable[LayerInfo],
+    capabilities: Capabilities,
+    *,
+    may_simulate: bool = False,
 ) -> None:
     """Refuses an artifact that does not run as its policy says.
 
@@ -110,6 +123,8 @@ def check_executed(
         policy: what was asked for.
         layers: of the model that was deployed.
         capabilities: of the target.
+        may_simulate: the target is another machine, so that here a layer may run simulated what a kernel of
+            the target computes.
 
     Raises:
         DeploymentError: names every layer that differs, what was asked and what runs.
@@ -122,7 +137,7 @@ def check_executed(
             faults.append(f"{layer.name}: the target has no kernel for what the policy asks")
         elif runs is None:
             faults.append(f"{layer.name}: asked {asked}, not found in the optimized graph")
-        elif runs != asked:
+        elif runs != asked and not (may_simulate and asked != "float32" and runs == SIMULATED):
             faults.append(f"{layer.name}: asked {asked}, runs as {runs}")
     if faults:
         raise DeploymentError("does not run as the policy says: " + "; ".join(faults))

@@ -14,14 +14,24 @@ from typing import Any, Final
 
 from evaluators.children import serve
 from evaluators.gate import Gate
-from spaces import DEFAULT_STUDENTS, CompressionError, Policy, Student, TautenError, metrics_to_dict
+from spaces import CompressionError, Policy, Student, TautenError, defaults_for, metrics_to_dict
 
 REPORT_EVERY_S: Final = 0.5
 Answer = Callable[[dict[str, Any]], None]
 
 
+def use_threads(count: int | None = None) -> None:
+    """Has torch train on a number of threads, all cores if ``None``, whatever the environment says.
+
+    The weights that training gives depend on it, so that a policy must be compressed on as many as before.
+    """
+    import torch
+
+    torch.set_num_threads(count or os.cpu_count() or 1)
+
+
 class Desk:
-    """Handles requests: ``open`` first, then ``evaluate`` and ``finish``."""
+    """Handles requests: ``open`` first, then ``profile``, ``evaluate``, ``finish`` and ``retarget``."""
 
     def __init__(self) -> None:
         self._evaluator: Any = None
@@ -36,25 +46,24 @@ class Desk:
             answer({"error": f"{type(error).__name__}: {error}", "kind": "WorkloadError"})
 
     def _open(self, request: dict[str, Any], answer: Answer) -> dict[str, Any]:
-        import torch
-
         from evaluators.evaluator import Evaluator
-        from evaluators.targets import find_target
+        from evaluators.targets import Target
         from evaluators.workloads import load_workload
 
-        torch.set_num_threads(request.get("threads") or os.cpu_count() or 1)
+        use_threads(request.get("threads"))
         answer({"stage": f"loading workload {request['workload']}"})
         workload = load_workload(request["workload"], allow_files=request["allow_files"])
         answer({"stage": "preparing the reference (a first use trains it)"})
         self._evaluator = Evaluator(
             workload,
-            find_target(request["target"]),
+            Target.from_dict(request["target"]),
             Path(request["directory"]),
             seed=request["seed"],
             calibrated_ms=request.get("calibrated_ms"),
+            offers_simulated=request.get("offers_simulated", False),
         )
         inventories, skipped = self._inventories(
-            [item and Student.from_dict(item) for item in request["students"]]
+            [item and Student.from_dict(item) for item in request["students"]], request.get("hint")
         )
         reference = self._evaluator.reference
         return {
@@ -66,10 +75,11 @@ class Desk:
             "provenance": self._evaluator.provenance(),
         }
 
-    def _inventories(self, students: list[Student | None]) -> tuple[list[Any], list[str]]:
+    def _inventories(self, students: list[Student | None], hint: str | None) -> tuple[list[Any], list[str]]:
         """Inventories of the students asked for; of the default ones, those that this model has."""
         inventories, skipped = [], []
-        for student in students or DEFAULT_STUDENTS:
+        capabilities = self._evaluator.target.capabilities
+        for student in students or defaults_for(capabilities, hint).students:
             try:
                 inventory = self._evaluator.inventory(student)
             except CompressionError as error:
@@ -81,25 +91,51 @@ class Desk:
         return inventories, skipped
 
     def _evaluate(self, request: dict[str, Any], answer: Answer) -> dict[str, Any]:
-        last = time.monotonic()
-
-        def report(share: float) -> None:
-            nonlocal last
-            if time.monotonic() - last > REPORT_EVERY_S:
-                last = time.monotonic()
-                answer({"share": share})
-
+        report = _sometimes(answer)
         gate = Gate(request.get("unbeatable", ()))
         outcome, path = self._evaluator.evaluate(
             Policy.from_dict(request["policy"]), gate=gate, report=report
         )
         return {"outcome": outcome.to_dict(), "path": path and str(path)}
 
+    def _retarget(self, request: dict[str, Any], answer: Answer) -> dict[str, Any]:
+        """Scores finished candidates on this process's target, see `evaluators.retarget`."""
+        from evaluators.retarget import Candidate, retarget
+
+        candidates = {
+            name: Candidate.from_dict(document, Path(document["path"]))
+            for name, document in request["candidates"].items()
+        }
+        outcomes = retarget(
+            self._evaluator, candidates, request["provenance"], lambda share: answer({"share": share})
+        )
+        return {"outcomes": {name: outcome.to_dict() for name, outcome in outcomes.items()}}
+
+    def _profile(self, request: dict[str, Any], answer: Answer) -> dict[str, Any]:
+        from evaluators.sensitivity import Offer, measure_profile
+
+        answer({"stage": "taking the profile"})
+        offers = [Offer.from_dict(offer) for offer in request["offers"]]
+        return {"profile": measure_profile(self._evaluator, offers, request["kind"], _sometimes(answer))}
+
     def _finish(self, request: dict[str, Any], answer: Answer) -> dict[str, Any]:
         artifacts = {name: Path(path) for name, path in request["artifacts"].items()}
         answer({"stage": "measuring the front again, jointly"})
         results = self._evaluator.finish(artifacts)
         return {"results": {name: metrics_to_dict(metrics) for name, metrics in results.items()}}
+
+
+def _sometimes(answer: Answer) -> Callable[[float], None]:
+    """Tells the share of some work that is done, but not too often."""
+    last = time.monotonic()
+
+    def report(share: float) -> None:
+        nonlocal last
+        if time.monotonic() - last > REPORT_EVERY_S:
+            last = time.monotonic()
+            answer({"share": share})
+
+    return report
 
 
 if __name__ == "__main__":

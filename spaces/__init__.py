@@ -1,7 +1,8 @@
 """What can be searched: policies, layer inventories and domains, as frozen, self-checking values."""
 
 from spaces.canonical import canonical_json, digest_bytes, digest_of
-from spaces.capabilities import Capabilities, Kernel
+from spaces.capabilities import DEVICES, Capabilities, Kernel
+from spaces.defaults import Defaults, defaults_for, offered_bits
 from spaces.errors import (
     CompressionError,
     Conflict,
@@ -21,6 +22,7 @@ from spaces.errors import (
     UnknownName,
     WorkloadError,
 )
+from spaces.explanation import LayerExplanation, explain
 from spaces.formats import FLOAT_BITS, MOST_INTEGER_BITS, ActivationFormat, Calibration, WeightFormat
 from spaces.inventory import BlockRun, LayerInfo, LayerInventory, PruneGroup, kept_channels
 from spaces.metrics import (
@@ -38,12 +40,14 @@ from spaces.policy import SCHEMA, LayerPolicy, Policy, Student, layer_pointer
 from spaces.prune import Criterion, Prune, n_of_m
 from spaces.reading import Reader, escape, shown
 from spaces.recovery import Distill, Recovery, Sparsity
-from spaces.request import DEFAULT_STUDENTS, Bits, LayerRule, SpaceRequest
+from spaces.request import DEFAULT_STUDENTS, HINTS, Bits, LayerRule, SpaceRequest
 from spaces.space import STUDENT_AXIS, Axis, Point, SearchSpace, StudentSpace
 
 __all__ = [
     "DEFAULT_STUDENTS",
+    "DEVICES",
     "FLOAT_BITS",
+    "HINTS",
     "MOST_INTEGER_BITS",
     "OBJECTIVES",
     "SCHEMA",
@@ -58,6 +62,7 @@ __all__ = [
     "CompressionError",
     "Conflict",
     "Criterion",
+    "Defaults",
     "DeploymentError",
     "Direction",
     "Distill",
@@ -69,6 +74,7 @@ __all__ = [
     "InvalidTarget",
     "InvalidValue",
     "Kernel",
+    "LayerExplanation",
     "LayerInfo",
     "LayerInventory",
     "LayerPolicy",
@@ -96,14 +102,17 @@ __all__ = [
     "WeightFormat",
     "WorkloadError",
     "canonical_json",
+    "defaults_for",
     "digest_bytes",
     "digest_of",
     "direction",
     "escape",
+    "explain",
     "kept_channels",
     "layer_pointer",
     "metrics_from_dict",
     "metrics_to_dict",
     "n_of_m",
+    "offered_bits",
     "shown",
 ]

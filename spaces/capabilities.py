@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from spaces.errors import InvalidTarget
 from spaces.formats import FLOAT_BITS, ActivationFormat, WeightFormat, check_bits, check_mode
-from spaces.reading import Reader
+from spaces.reading import Reader, shown
 
 if TYPE_CHECKING:
     from spaces.policy import LayerPolicy
+
+DEVICES: Final = ("cpu", "phone", "gpu", "npu", "mcu")
+"""General CPUs, phones with their accelerators, GPUs, other accelerators, microcontrollers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +75,28 @@ class Capabilities:
     Attributes:
         kernels: low-precision kernels; 32-bit floating point always runs and is not listed.
         channel_multiple: channels that remain after pruning are rounded up to a multiple of it.
+        sparsity: patterns of zero weights that the target does not compute: ``n:m``, or ``weight`` for zeros
+            anywhere.
+        device: what the target is, of `DEVICES`; it decides which default choices make sense.
     """
 
     kernels: tuple[Kernel, ...]
     channel_multiple: int = 1
+    sparsity: tuple[str, ...] = ()
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if self.channel_multiple < 1:
             detail = f"must be at least 1, not {self.channel_multiple}"
             raise InvalidTarget.at("/channel_multiple", detail)
+        if self.device not in DEVICES:
+            detail = f"{shown(self.device)} is not one of: {', '.join(DEVICES)}"
+            raise InvalidTarget.at("/device", detail)
+
+    @property
+    def has_low_precision(self) -> bool:
+        """Some kernel computes in fewer bits than 32; weights alone in fewer bits are no such kernel."""
+        return any(kernel.activation_bits < FLOAT_BITS for kernel in self.kernels)
 
     def kernel_for(self, op: str, weight: WeightFormat, activation: ActivationFormat) -> Kernel | None:
         """The kernel that executes a combination, or ``None``."""

@@ -24,6 +24,7 @@ class LayerInfo:
         weight_shape: of the weight tensor, output channels first.
         macs: multiply-accumulates for one example, all calls of the layer together.
         parameters: weights and biases.
+        calls: how often the layer runs for one example.
     """
 
     name: str
@@ -31,16 +32,18 @@ class LayerInfo:
     weight_shape: tuple[int, ...]
     macs: int
     parameters: int
+    calls: int = 1
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
-        return {
+        """The JSON form, without a single call."""
+        form: dict[str, Any] = {
             "name": self.name,
             "op": self.op,
             "weight_shape": list(self.weight_shape),
             "macs": self.macs,
             "parameters": self.parameters,
         }
+        return form if self.calls == 1 else form | {"calls": self.calls}
 
     @classmethod
     def from_dict(cls, document: Any, pointer: str = "") -> LayerInfo:
@@ -53,6 +56,7 @@ class LayerInfo:
             read.wholes("weight_shape"),
             read.whole("macs"),
             read.whole("parameters"),
+            read.whole("calls", 1, low=1),
         )
 
 

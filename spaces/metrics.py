@@ -26,14 +26,24 @@ UNITS: Final[dict[str, str]] = {
     "accuracy_drop": "fraction",
     "latency_ms": "ms",
     "size_bytes": "byte",
+    "packed_size_bytes": "byte",
     "macs": "mac",
     "peak_memory_bytes": "byte",
     "energy_mj": "mJ",
 }
 """Every metric that an objective or a constraint may name, with its unit."""
 
-OBJECTIVES: Final = ("accuracy", "latency_ms", "size_bytes", "macs")
-"""The metrics that the evaluators of this version produce and a job may optimise."""
+OBJECTIVES: Final = (
+    "accuracy",
+    "latency_ms",
+    "size_bytes",
+    "packed_size_bytes",
+    "macs",
+    "peak_memory_bytes",
+    "energy_mj",
+)
+"""The metrics that the evaluators of this version produce and a job may optimise; energy needs a target that
+declares picojoules."""
 
 
 def direction(metric: str) -> Direction:
@@ -55,6 +65,8 @@ class Metric:
         speedup: reference latency over this latency, same runtime; latency only.
         ratio: reference over this; sizes and counts only.
         contended: the machine was busy while measuring; latency only.
+        p_value: the chance of a difference at least as large between equally good models; drops only.
+        calibrated: the model was fitted to measurements of its target; modelled latency only.
     """
 
     value: float
@@ -66,6 +78,8 @@ class Metric:
     speedup: float | None = None
     ratio: float | None = None
     contended: bool | None = None
+    p_value: float | None = None
+    calibrated: bool | None = None
 
     def __post_init__(self) -> None:
         if not abs(self.value) < math.inf:
@@ -73,7 +87,7 @@ class Metric:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, without what is not known."""
-        optional = ("low", "high", "split", "speedup", "ratio", "contended")
+        optional = ("low", "high", "split", "speedup", "ratio", "contended", "p_value", "calibrated")
         known = {name: getattr(self, name) for name in optional if getattr(self, name) is not None}
         return {"value": self.value, "unit": self.unit, "method": str(self.method)} | known
 
@@ -93,6 +107,8 @@ class Metric:
             speedup=read.number_or_none("speedup"),
             ratio=read.number_or_none("ratio"),
             contended=read.flag_or_none("contended"),
+            p_value=read.number_or_none("p_value"),
+            calibrated=read.flag_or_none("calibrated"),
         )
 
 

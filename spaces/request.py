@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 from spaces.errors import Fault, InvalidPolicy, InvalidSpace
 from spaces.formats import FLOAT_BITS, ActivationFormat, WeightFormat, check_bits, check_mode, default_mode
 from spaces.policy import Student
-from spaces.prune import Criterion, Prune
+from spaces.prune import Criterion, Prune, n_of_m
 from spaces.reading import Reader, escape, shown
 from spaces.recovery import Recovery
 
@@ -28,9 +28,12 @@ ENCODER_RECOVERY: Final[tuple[Recovery | None, ...]] = (Recovery(epochs=2.0, opt
 """Takes the default's place where a model is not mostly convolutions: SGD's rate unlearns encoders."""
 
 DEFAULT_GRANULARITIES: Final = ("channel", "head")
-SEARCHED_GRANULARITIES: Final = ("channel", "head", "layer")
-"""Single zero weights, with or without a pattern, change neither latency nor size of any artifact that a
-target here runs: a policy may ask for them, but there is nothing to search."""
+SEARCHED_GRANULARITIES: Final = ("channel", "head", "layer", "weight", "n:m")
+"""Single zero weights, with or without a pattern, are searched on targets that do not compute them; on others
+they change neither latency nor size, so that there is nothing to search."""
+
+HINTS: Final = ("accuracy-critical", "real-time", "cross-architecture")
+"""What matters to the task; narrows the default choices, see `spaces.defaults`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,7 @@ class SpaceRequest:
         bits: bit-widths; the default is `DEFAULT_BITS` as `SearchSpace` narrows it for the model.
         recovery: trainings to choose from; ``None`` trains nothing.
         layers: exceptions by glob over module paths; the first that matches holds.
+        hint: of `HINTS`, or ``None``; narrows what is left to the default.
     """
 
     students: tuple[Student | None, ...] = ()
@@ -157,8 +161,11 @@ class SpaceRequest:
     bits: tuple[Bits, ...] = DEFAULT_BITS
     recovery: tuple[Recovery | None, ...] = DEFAULT_RECOVERY
     layers: Mapping[str, LayerRule] = field(default_factory=dict)
+    hint: str | None = None
 
     def __post_init__(self) -> None:
+        if self.hint is not None and self.hint not in HINTS:
+            raise InvalidSpace.at("/hint", f"{shown(self.hint)} is not one of: {', '.join(HINTS)}")
         object.__setattr__(self, "layers", MappingProxyType(dict(self.layers)))
         object.__setattr__(self, "ratios", _checked_ratios(self.ratios))
         _check_not_empty(self.bits, "/bits")
@@ -187,7 +194,7 @@ class SpaceRequest:
         return LayerRule() if glob is None else self.layers[glob]
 
     def check(self, capabilities: Capabilities, target: str) -> None:
-        """Refuses bit-widths that the target runs for no operator.
+        """Refuses bit-widths that the target runs for no operator, and zeros that it computes.
 
         The default bit-widths are never refused: nobody asked for them, and `SearchSpace` leaves out what the
         target does not run.
@@ -204,6 +211,11 @@ class SpaceRequest:
             for index, bits in enumerate(options)
             if not bits.is_float and not capabilities.runs_somewhere(*bits.formats)
         ]
+        faults += [
+            Fault(f"/space/prune/granularity/{index}", _why_no_zeros(granularity, capabilities, target))
+            for index, granularity in enumerate(self.granularities)
+            if (granularity == "weight" or n_of_m(granularity)) and granularity not in capabilities.sparsity
+        ]
         if faults:
             raise InvalidSpace(faults)
 
@@ -219,6 +231,7 @@ class SpaceRequest:
             "bits": [bits.to_dict() for bits in self.bits],
             "recovery": [None if item is None else item.to_dict() for item in self.recovery],
             "layers": {glob: rule.to_dict() for glob, rule in self.layers.items()},
+            "hint": self.hint,
         }
 
     @classmethod
@@ -242,12 +255,21 @@ class SpaceRequest:
             bits=read.items("bits", Bits.from_dict, DEFAULT_BITS),
             recovery=read.items("recovery", _nullable(Recovery.from_dict), DEFAULT_RECOVERY),
             layers=read.mapping("layers", LayerRule.from_dict),
+            hint=read.text_or_none("hint"),
         )
 
 
 def rule_pointer(glob: str) -> str:
     """The JSON pointer, in a job, of the exception for a glob."""
     return f"/space/layers/{escape(glob)}"
+
+
+def _why_no_zeros(granularity: str, capabilities: Capabilities, target: str) -> str:
+    skips = ", ".join(capabilities.sparsity) or "no zeros at all"
+    return (
+        f"target {target!r} computes zeros of {granularity!r} like any weight, so there is nothing to search "
+        f"for; it skips {skips}"
+    )
 
 
 def _check_not_empty(choices: Sequence[Any], pointer: str) -> None:
@@ -276,10 +298,15 @@ def _nullable(read: Callable[[Any, str], T]) -> Callable[[Any, str], T | None]:
     return read_item
 
 
+def _is_pattern(granularity: str) -> bool:
+    pattern = n_of_m(granularity)
+    return pattern is not None and pattern[0] < pattern[1]
+
+
 def _check_granularities(granularities: Sequence[str]) -> None:
     _check_not_empty(granularities, "/prune/granularity")
     for index, granularity in enumerate(granularities):
-        if granularity not in SEARCHED_GRANULARITIES:
+        if granularity not in SEARCHED_GRANULARITIES[:-1] and not _is_pattern(granularity):
             choices = ", ".join(SEARCHED_GRANULARITIES)
             detail = f"{shown(granularity)} cannot be searched; choose of: {choices}"
             raise InvalidSpace.at(f"/prune/granularity/{index}", detail)

@@ -9,14 +9,14 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from spaces.defaults import defaults_for, with_defaults
 from spaces.errors import Fault, InvalidSpace
-from spaces.inventory import BlockRun, LayerInventory, PruneGroup, kept_channels
+from spaces.inventory import BlockRun, LayerInfo, LayerInventory, PruneGroup, kept_channels
 from spaces.policy import LayerPolicy, Policy, Student
-from spaces.prune import Criterion, Prune
+from spaces.prune import Criterion, Prune, n_of_m
 from spaces.request import (
     DEFAULT_BITS,
     DEFAULT_RECOVERY,
-    ENCODER_BITS,
     ENCODER_RECOVERY,
     Bits,
     SpaceRequest,
@@ -31,6 +31,9 @@ Point = Mapping[str, int]
 """A policy's coordinates: the index of the choice on each axis, from mild (0) to severe."""
 
 STUDENT_AXIS: Final = "student"
+
+SPARSE_OPS: Final = frozenset({"conv", "linear"})
+"""Layers whose single weights may be searched: of matrices, as targets that skip zeros have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +125,9 @@ class SearchSpace:
         faults = tuple(_idle_rules(request, inventories, capabilities))
         if faults:
             raise InvalidSpace(faults)
+        offered = with_defaults(request, capabilities)
         students = tuple(
-            _student_space(index, student, inventory, request, capabilities)
+            _student_space(index, student, inventory, offered, capabilities)
             for index, (student, inventory) in enumerate(inventories.items())
         )
         space = cls(students, request.criterion)
@@ -189,12 +193,12 @@ def _student_space(
 ) -> StudentSpace:
     prune, granularity = {}, {}
     for name, unit, ratios in _prunable(inventory, request, capabilities.channel_multiple):
-        if len(ratios) > 1 or ratios[0] > 0:
+        if name not in prune and (len(ratios) > 1 or ratios[0] > 0):
             prune[name], granularity[name] = Axis(f"{index}/prune:{name}", ratios), unit
     bits = {}
     for layer in inventory.layers:
         rule = request.rule_for(layer.name)
-        offered = (Bits(),) if rule.keep else rule.bits or _bits(inventory, request)
+        offered = (Bits(),) if rule.keep else rule.bits or _bits(inventory, request, capabilities)
         runnable = [option for option in set(offered) if _runs(option, layer.op, capabilities)] or [Bits()]
         if runnable != [Bits()]:
             choices = tuple(sorted(runnable, key=lambda option: option.severity))
@@ -203,9 +207,11 @@ def _student_space(
     return StudentSpace(student, prune, granularity, bits, recovery)
 
 
-def _bits(inventory: LayerInventory, request: SpaceRequest) -> tuple[Bits, ...]:
-    is_default = request.bits == DEFAULT_BITS
-    return ENCODER_BITS if is_default and not inventory.is_convolutional else request.bits
+def _bits(inventory: LayerInventory, request: SpaceRequest, capabilities: Capabilities) -> tuple[Bits, ...]:
+    if request.bits != DEFAULT_BITS:
+        return request.bits
+    defaults = defaults_for(capabilities, request.hint)
+    return defaults.bits if inventory.is_convolutional else defaults.encoder_bits
 
 
 def _recovery(inventory: LayerInventory, request: SpaceRequest) -> tuple[Recovery | None, ...]:
@@ -216,13 +222,17 @@ def _recovery(inventory: LayerInventory, request: SpaceRequest) -> tuple[Recover
 def _prunable(
     inventory: LayerInventory, request: SpaceRequest, multiple: int
 ) -> Iterator[tuple[str, str, tuple[float, ...]]]:
-    """Where a ratio may stand, what it removes, and its choices."""
+    """Where a ratio may stand, what it removes, and its choices; a place takes the first that it is given."""
     for group in inventory.groups:
         if group.granularity in request.granularities:
             yield group.leader, group.granularity, _ratios(group, request, multiple)
     if "layer" in request.granularities:
         for run in inventory.runs:
             yield run.container, "layer", _block_ratios(run, request)
+    for granularity in request.granularities:
+        if granularity == "weight" or n_of_m(granularity):
+            for layer in inventory.layers:
+                yield layer.name, granularity, _zero_ratios(layer, granularity, request)
 
 
 def _ratios(group: PruneGroup, request: SpaceRequest, multiple: int) -> tuple[float, ...]:
@@ -242,6 +252,17 @@ def _block_ratios(run: BlockRun, request: SpaceRequest) -> tuple[float, ...]:
         if count - kept_channels(count, ratio) <= len(run.removable)
     } or {0.0}
     return _distinct(offered, lambda ratio: kept_channels(count, ratio), count)
+
+
+def _zero_ratios(layer: LayerInfo, granularity: str, request: SpaceRequest) -> tuple[float, ...]:
+    """Shares of a layer's single weights that may go: of a pattern that fits its rows, all or none."""
+    pattern, rule = n_of_m(granularity), request.rule_for(layer.name)
+    if rule.keep or layer.op not in SPARSE_OPS:
+        return (0.0,)
+    if pattern is None:
+        return tuple(sorted(set(rule.ratios or request.ratios)))
+    n, m = pattern
+    return (0.0, 1 - n / m) if math.prod(layer.weight_shape[1:]) % m == 0 else (0.0,)
 
 
 def _distinct(ratios: set[float], kept: Callable[[float], int], whole: int) -> tuple[float, ...]:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from evaluators.workloads.digits_cnn import DigitsCnn
 
 
+# Tests run side by side, so the machine is never quiet; whether numbers can be trusted is tested where times are made.
+os.environ.setdefault("TAUTEN_PATIENCE_S", "0.4")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first, so that no worker is left alone with one of them at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}

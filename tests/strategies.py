@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from search.profile import PROFILES
 from search.samplers import SAMPLERS
 from search.spec import CONSTRAINABLE, MAX_TRIALS, Bound, Budget, JobSpec
 from spaces import (
@@ -207,6 +208,7 @@ job_specs = st.builds(
     st.sampled_from(SAMPLERS),
     st.builds(Budget, st.integers(1, MAX_TRIALS), st.none() | st.floats(1, 1e6)),
     seed=st.integers(0, 2**31 - 1),
+    profile=st.sampled_from(PROFILES),
 )
 
 _scalars = (

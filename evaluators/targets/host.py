@@ -4,13 +4,69 @@ from __future__ import annotations
 
 import os
 import platform
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spaces import InvalidTarget, MeasurementError, Reader, digest_of
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from evaluators.targets.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class HostRequirements:
+    """What a measured target needs of the host; what is left out is not looked at.
+
+    Attributes:
+        machine: as `platform.machine` has it, such as ``x86_64`` or ``aarch64``.
+        flags: CPU features, as Linux lists them, such as ``avx512_vnni``; all are needed.
+        cores: at least so many.
+        system: as `platform.system` has it, such as ``Linux``.
+    """
+
+    machine: str | None = None
+    flags: tuple[str, ...] = ()
+    cores: int = 0
+    system: str | None = None
+
+    def lacking(self) -> Iterator[str]:
+        """What this host lacks, in words."""
+        if self.machine not in {None, platform.machine()}:
+            yield f"machine {self.machine}, and this one is {platform.machine()}"
+        missing = [flag for flag in self.flags if flag not in cpu()[1]]
+        if missing:
+            yield f"CPU features {', '.join(missing)}, which {cpu()[0]} lacks"
+        if (os.cpu_count() or 1) < self.cores:
+            yield f"{self.cores} cores, and this one has {os.cpu_count()}"
+        if self.system not in {None, platform.system()}:
+            yield f"system {self.system}, and this one is {platform.system()}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The form of the YAML file, without what is not required."""
+        form = {
+            "machine": self.machine,
+            "flags": list(self.flags),
+            "cores": self.cores,
+            "system": self.system,
+        }
+        return {name: value for name, value in form.items() if value}
+
+    @classmethod
+    def from_dict(cls, document: Any, pointer: str = "") -> HostRequirements:
+        """Reads the form of the YAML file; `InvalidTarget` names the field."""
+        read = Reader(document, pointer, InvalidTarget)
+        return read.build(
+            cls,
+            read.text_or_none("machine"),
+            read.texts("flags", ()),
+            read.whole("cores", 0),
+            read.text_or_none("system"),
+        )
 
 
 @cache
@@ -43,8 +99,30 @@ def reduces_range(target: Target) -> bool:
     return saturates_int8() if target.reduce_range is None else target.reduce_range
 
 
+def check_host(target: Target) -> None:
+    """Refuses to measure on a host that lacks what the target requires.
+
+    Raises:
+        MeasurementError: names what is required, what this host has, and what to do.
+    """
+    if target.is_modelled:
+        return
+    lacks = list(target.host_requires.lacking())
+    if lacks:
+        raise MeasurementError(
+            f"target {target.name!r} is measured on a host with {'; '.join(lacks)}; "
+            "run the worker on such a host, or choose another target"
+        )
+
+
 def fingerprint(target: Target) -> dict[str, Any]:
-    """What a measured number depends on: CPU, system, runtime and threads."""
+    """What a number depends on: CPU, system, runtime, threads; of a modelled target, its figures too."""
+    found = host_fingerprint(target)
+    return found | {"figures": digest_of(target.to_dict())} if target.is_modelled else found
+
+
+def host_fingerprint(target: Target) -> dict[str, Any]:
+    """What a number that is measured here depends on, with a target's threads and batch."""
     name, flags = cpu()
     return {
         "cpu": name,
@@ -52,7 +130,7 @@ def fingerprint(target: Target) -> dict[str, Any]:
         "vnni": bool(flags & {"avx512_vnni", "avx_vnni"}),
         "cores": os.cpu_count(),
         "system": platform.system(),
-        "runtime": f"onnxruntime {version('onnxruntime')}",
+        "runtime": f"{target.backend} {version(target.backend)}",
         "threads": target.threads,
         "batch": target.batch,
     }

@@ -21,7 +21,10 @@ VARIABLE: Final = "TAUTEN_MOVIE_REVIEWS"
 FILE: Final = "movieReviewSnippets_GroundTruth.txt"
 
 _HELD_OUT: Final = {"test": 0.15, "validation": 0.10, "calibration": 0.05}
-"""Shares of all snippets; the rest is the train split, 7,397 of the 10,566 snippets."""
+"""Shares of all snippets; the rest is the train split."""
+
+LEAST_RATING: Final = 0.5
+"""Of -4 to 4: what people on average rate closer to zero has no sentiment to tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,8 @@ def find_movie_reviews() -> Path:
 def read_movie_reviews(path: Path) -> list[Snippet]:
     """The snippets of a file of lines ``id TAB mean rating TAB text``, in its order.
 
-    A snippet whose mean rating is zero is left out, as is the second of two equal texts: it could stand in
-    two splits.
+    A snippet whose mean rating is nearer to zero than `LEAST_RATING` is left out, as is the second of two
+    equal texts: it could stand in two splits.
 
     Raises:
         WorkloadError: the file is not of that form.
@@ -109,7 +112,7 @@ def read_movie_reviews(path: Path) -> list[Snippet]:
     try:
         for line in path.read_text(encoding="utf-8").rstrip("\n").split("\n"):
             _, rating, text = line.split("\t")
-            if float(rating) != 0:
+            if abs(float(rating)) >= LEAST_RATING:
                 found.setdefault(text, Snippet(text, float(rating) > 0))
     except ValueError as error:
         raise WorkloadError(

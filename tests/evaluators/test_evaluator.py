@@ -11,6 +11,7 @@ from evaluators.evaluator import Evaluator
 from evaluators.targets import find_target
 from spaces import (
     ActivationFormat,
+    DeploymentError,
     LayerPolicy,
     Policy,
     Prune,
@@ -218,3 +219,60 @@ def test_an_outcome_survives_its_journey_between_processes(digits_evaluator):
     outcome, _ = digits_evaluator.evaluate(half_int8(digits_evaluator, None))
 
     assert Outcome.from_dict(outcome.to_dict()) == replace(outcome)
+
+
+class Undefined(nn.Module):
+    """Divides by zero where an image is dark."""
+
+    def __init__(self):
+        super().__init__()
+        self.out = nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.out(x.flatten(1)) / x.mean((1, 2, 3))[:, None].clamp(max=0)
+
+
+def test_a_model_whose_outputs_are_not_finite_is_named_and_nothing_is_measured(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr("evaluators.meter.Meter.measure", raising)
+
+    with pytest.raises(WorkloadError, match="'undefined': the model's outputs hold NaN or infinity"):
+        open_evaluator(Around(digits, Undefined, epochs=0), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["local-cpu-openvino", "local-cpu-batch8"])
+def test_other_targets_of_this_machine_score_int8_on_their_own_reference(digits, tmp_path, name):
+    with Evaluator(digits, find_target(name), tmp_path) as evaluator:
+        outcome, _ = evaluator.evaluate(half_int8(evaluator, None))
+        reference = evaluator.reference
+
+    assert outcome.status == "completed", outcome.reason
+    assert set(outcome.executed_as.values()) == {"int8"}
+    assert outcome.metrics["latency_ms"].speedup > 1.5
+    assert reference.feed["input"].shape[0] == find_target(name).batch
+    assert {"packed_size_bytes", "peak_memory_bytes"} <= set(outcome.metrics) & set(reference.metrics)
+
+
+@pytest.mark.slow
+def test_two_threads_are_scored_too(digits, tmp_path):
+    target = replace(find_target("local-cpu"), threads=2)
+    with Evaluator(digits, target, tmp_path) as evaluator:
+        outcome, _ = evaluator.evaluate(half_int8(evaluator, None))
+
+    assert outcome.status == "completed", outcome.reason
+    assert outcome.metrics["latency_ms"].speedup > 1
+
+
+def test_a_batch_of_another_shape_than_the_examples_is_refused_with_the_remedy(digits, tmp_path):
+    workload = faulty(digits)
+    whole = workload.batches
+
+    def cut(split, *args, **kwargs):
+        for inputs, targets in whole(split, *args, **kwargs):
+            yield ((inputs[0][..., :7],) if split == "validation" else inputs), targets
+
+    workload.batches = cut
+
+    with pytest.raises(
+        DeploymentError, match=r"takes batch x 1 x 8 x 8, but 8 x 1 x 8 x 7 was given.*pad or cut"
+    ):
+        open_evaluator(workload, tmp_path)

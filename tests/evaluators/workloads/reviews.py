@@ -16,7 +16,7 @@ def write_movie_reviews(directory, count):
     for index in range(count):
         words = generator.choices(WORDS, k=generator.randint(3, 59))
         words.insert(generator.randrange(3), "good" if index % 2 == 0 else "bad")
-        rating = generator.uniform(0.1, 4) * (1 if index % 2 == 0 else -1)
+        rating = generator.uniform(0.5, 4) * (1 if index % 2 == 0 else -1)
         lines.append(f"{index}\t{rating}\t{' '.join(words)} {index}")
     text = "\r\n".join(lines)
     (directory / "movieReviewSnippets_GroundTruth.txt").write_text(text, encoding="utf-8", newline="")

@@ -63,7 +63,7 @@ def test_the_exported_network_equals_eager_pytorch_for_any_batch(make, tmp_path)
         (images,), _ = next(workload.batches("validation", batch_size))
         with torch.no_grad():
             eager = model(images).numpy()
-        exported = session.run(None, {"input": images.numpy()})[0]
+        exported = session.run({"input": images.numpy()})
         assert eager.shape == (batch_size, 10)
         assert np.abs(exported - eager).max() <= 1e-3 * max(1, np.abs(eager).max())
 

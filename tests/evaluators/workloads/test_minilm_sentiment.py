@@ -93,7 +93,7 @@ def test_the_exported_model_equals_eager_pytorch_for_any_batch(tmp_path):
         (ids, mask), _ = next(workload.batches("validation", batch_size))
         with torch.no_grad():
             eager = model(ids, mask).numpy()
-        exported = session.run(None, {"input_0": ids.numpy(), "input_1": mask.numpy()})[0]
+        exported = session.run({"input_0": ids.numpy(), "input_1": mask.numpy()})
         assert eager.shape == (batch_size, 2)
         assert np.abs(exported - eager).max() <= 1e-3 * max(1, np.abs(eager).max())
 

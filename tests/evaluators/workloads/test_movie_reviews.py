@@ -51,7 +51,7 @@ def test_an_unknown_split_is_named_with_the_known_ones():
 def test_neutral_snippets_and_repeated_ones_are_left_out(tmp_path):
     path = tmp_path / FILE
     path.write_bytes(
-        "1\t2.5\tgood\r\n2\t-0.1\tnot so good\r\n3\t0.0\tit is\r\n4\t-3\tgood\r\n5\t.5\tdéjà vu\r\n".encode()
+        "1\t2.5\tgood\r\n2\t-0.5\tnot so good\r\n3\t0.49\tit is\r\n4\t-3\tgood\r\n5\t.5\tdéjà vu\r\n".encode()
     )
 
     assert read_movie_reviews(path) == [
