@@ -1,17 +1,48 @@
-"""Uniform policies that come first in every search: all layers alike. They are few and span the trade-off."""
+"""Policies that come first in every search: those that the user gives, then a few uniform ones."""
 
 from __future__ import annotations
 
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
-from spaces import STUDENT_AXIS, Axis, Bits, Point, SearchSpace, StudentSpace
+from spaces import STUDENT_AXIS, Axis, Bits, InvalidSpace, Point, Policy, SearchSpace, StudentSpace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 MOST: Final = 8
 RATIOS: Final = (0.0, 0.5, 0.25, 0.75, 0.875)
+
+
+def given_anchors(space: SearchSpace, policies: Sequence[Policy]) -> list[Point]:
+    """The points of policies that a user gives, without repetition, in their order.
+
+    A policy that says nothing of recovery, as those imported from other tools, takes the first training
+    that the space offers.
+
+    Args:
+        space: of the job.
+        policies: of `JobSpec.anchors`.
+
+    Raises:
+        InvalidSpace: a policy is not in the space; the pointer says which.
+    """
+    found: dict[str, Point] = {}
+    for index, policy in enumerate(policies):
+        try:
+            point = space.point(_trained(space, policy))
+        except InvalidSpace as error:
+            detail = f"{error.faults[0].detail}; name its bits and ratios in 'space', or leave it out"
+            raise InvalidSpace.at(f"/anchors/{index}", detail) from None
+        found.setdefault(space.policy(point).digest, point)
+    return list(found.values())
+
+
+def _trained(space: SearchSpace, policy: Policy) -> Policy:
+    student = next((part for part in space.students if part.student == policy.student), None)
+    if student is None or policy.recovery in student.recovery.choices or policy.recovery is not None:
+        return policy
+    return Policy(policy.student, policy.layers, student.recovery.choices[0])
 
 
 def anchors(space: SearchSpace, budget: int) -> list[Point]:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import random
 from itertools import product
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Final, Protocol
 
-from search.anchors import anchors
-from search.samplers.nsga2 import make_nsga2
-from search.samplers.random import make_random
-from search.samplers.study import Proposal, seed_for
-from search.samplers.tpe import make_tpe
+from search.anchors import anchors, given_anchors
+from search.samplers.proposal import Proposal, seed_for
 from search.trial import Trial
 from spaces import STUDENT_AXIS, Point, SearchSpace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from search.guidance import Guidance
+    from search.samplers.guided.belief import Insight
     from search.spec import JobSpec
 
+GUIDED: Final = "guided"
 MOVES: Final = 64
 """Random moves away from a proposal that was evaluated before, until the rest of the space is listed."""
 
@@ -35,11 +36,20 @@ class Sampler(Protocol):
         ...
 
 
-SAMPLER_MAKERS: Final[dict[str, Callable[[SearchSpace, JobSpec], Sampler]]] = {
-    "nsga2": make_nsga2,
-    "random": make_random,
-    "tpe": make_tpe,
+SAMPLER_MAKERS: Final[dict[str, str]] = {
+    "guided": "search.samplers.guided.making:make_guided",
+    "nsga2": "search.samplers.nsga2:make_nsga2",
+    "random": "search.samplers.random:make_random",
+    "tpe": "search.samplers.tpe:make_tpe",
 }
+"""Where each sampler is made; it is loaded when a job asks for it, since some take seconds to load."""
+
+NAMED: Final = "search.samplers.named:make_named"
+
+
+def _make_sampler(space: SearchSpace, spec: JobSpec, guidance: Guidance | None) -> Sampler:
+    make: Callable[..., Sampler] = resolve_name(SAMPLER_MAKERS.get(spec.sampler, NAMED))
+    return make(space, spec, guidance) if spec.sampler == GUIDED else make(space, spec)
 
 
 class Engine:
@@ -49,12 +59,22 @@ class Engine:
         space: to search.
         spec: the job.
         history: its trials that have ended, by number; the engine is as if it had proposed them itself.
+        guidance: what is known beforehand, for a sampler that reads it.
     """
 
-    def __init__(self, space: SearchSpace, spec: JobSpec, history: Sequence[Trial] = ()) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        spec: JobSpec,
+        history: Sequence[Trial] = (),
+        guidance: Guidance | None = None,
+    ) -> None:
         self._space, self._spec = space, spec
-        self._sampler = SAMPLER_MAKERS[spec.sampler](space, spec)
-        self._anchors = anchors(space, spec.budget.trials)
+        self._sampler = _make_sampler(space, spec, guidance)
+        given = given_anchors(space, spec.anchors)
+        known = {space.policy(point).digest for point in given}
+        uniform = anchors(space, spec.budget.trials)
+        self._anchors = given + [point for point in uniform if space.policy(point).digest not in known]
         self._seen: dict[str, int] = {}
         self._next = 0
         for trial in history:
@@ -64,6 +84,11 @@ class Engine:
     def is_exhausted(self) -> bool:
         """Every policy of the space has been proposed."""
         return len(self._seen) >= self._space.size
+
+    @property
+    def insight(self) -> Insight | None:
+        """What the last proposal was based on, where the sampler tells."""
+        return getattr(self._sampler, "insight", None)
 
     def ask(self) -> Trial:
         """The next trial, running; its number is one more than the highest so far.

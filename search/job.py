@@ -29,6 +29,14 @@ class JobState(StrEnum):
         return self in {JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED}
 
 
+class Keep(StrEnum):
+    """Whose artifacts stay when a job has ended."""
+
+    ALL = "all"
+    FRONT = "front"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a job has come.
@@ -68,10 +76,14 @@ class Job:
         reason: one line for a person: why it waits, failed, or ended before its budget.
         attempt: how often a worker has claimed it.
         progress: how far it has come.
-        reference: the uncompressed model in the target's runtime: ``{"metrics": …}``; empty until known.
         created_at: UTC, as are all times.
         started_at: first claim.
         ended_at: when it became final.
+        reference: the uncompressed model in the target's runtime: ``{"metrics": …}``; empty until known.
+        priority: a job of a higher one is taken first.
+        keep: whose artifacts stay when it has ended.
+        last_error: why the last attempt that ended no trial did so.
+        revision: grows with everything that a user sees of the job.
     """
 
     id: str
@@ -84,6 +96,10 @@ class Job:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     reference: dict[str, Any] = field(default_factory=dict)
+    priority: int = 0
+    keep: Keep = Keep.ALL
+    last_error: str | None = None
+    revision: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The form that HTTP and the CLI have."""
@@ -97,6 +113,10 @@ class Job:
             "created_at": _iso(self.created_at),
             "started_at": _iso(self.started_at),
             "ended_at": _iso(self.ended_at),
+            "priority": self.priority,
+            "keep": str(self.keep),
+            "last_error": self.last_error,
+            "revision": self.revision,
         }
 
 

@@ -6,15 +6,27 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from search.samplers import SAMPLERS
-from spaces import OBJECTIVES, Fault, InvalidSpec, Metrics, Reader, SpaceRequest, escape, shown
+from search.profile import DEFAULT_PROFILE, PROFILES
+from search.samplers import SAMPLERS, is_sampler
+from spaces import (
+    OBJECTIVES,
+    Fault,
+    InvalidPolicy,
+    InvalidSpec,
+    Metrics,
+    Policy,
+    Reader,
+    SpaceRequest,
+    escape,
+    shown,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 MAX_TRIALS: Final = 100_000
 DEFAULT_OBJECTIVES: Final = ("accuracy", "latency_ms", "size_bytes")
-DEFAULT_SAMPLER: Final = "tpe"
+DEFAULT_SAMPLER: Final = "guided"
 CONSTRAINABLE: Final = (*OBJECTIVES, "accuracy_drop")
 RUNNERS: Final = ("local",)
 ROUNDING: Final = 1e-9
@@ -93,9 +105,11 @@ class JobSpec:
         constraints: limits by metric.
         space: the choices offered.
         sampler: who proposes.
+        profile: how sensitivities are measured before the first trial, for a sampler that reads them.
         budget: when the job ends.
         runner: where trials run.
         seed: of everything random; the same seed proposes the same.
+        anchors: policies to try before any other, such as those imported from other tools' recipes.
     """
 
     workload: str
@@ -107,6 +121,8 @@ class JobSpec:
     budget: Budget = field(default_factory=Budget)
     runner: str = "local"
     seed: int = 0
+    anchors: tuple[Policy, ...] = ()
+    profile: str = DEFAULT_PROFILE
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "constraints", MappingProxyType(dict(self.constraints)))
@@ -128,10 +144,14 @@ class JobSpec:
             if name not in CONSTRAINABLE:
                 detail = f"is no metric that can be bounded; choose one of: {', '.join(CONSTRAINABLE)}"
                 yield Fault(f"/constraints/{escape(name)}", detail)
-        if self.sampler not in SAMPLERS:
-            yield Fault("/sampler", f"{shown(self.sampler)} is not one of: {', '.join(SAMPLERS)}")
-        if self.runner not in RUNNERS:
-            yield Fault("/runner", f"{shown(self.runner)} is not one of: {', '.join(RUNNERS)}")
+        for name, is_known, choices in (
+            ("sampler", is_sampler(self.sampler), (*SAMPLERS, "optuna:NAMESampler")),
+            ("profile", self.profile in PROFILES, PROFILES),
+            ("runner", self.runner in RUNNERS, RUNNERS),
+        ):
+            if not is_known:
+                detail = f"{shown(getattr(self, name))} is not one of: {', '.join(choices)}"
+                yield Fault(f"/{name}", detail)
         if not 0 <= self.seed <= MAX_SEED:
             yield Fault("/seed", f"must be from 0 to {MAX_SEED}, not {shown(self.seed)}")
 
@@ -146,6 +166,7 @@ class JobSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
+        anchors = {"anchors": [policy.to_dict() for policy in self.anchors]} if self.anchors else {}
         return {
             "workload": self.workload,
             "target": self.target,
@@ -153,9 +174,11 @@ class JobSpec:
             "constraints": {name: bound.to_dict() for name, bound in self.constraints.items()},
             "space": self.space.to_dict(),
             "sampler": self.sampler,
+            "profile": self.profile,
             "budget": self.budget.to_dict(),
             "runner": self.runner,
             "seed": self.seed,
+            **anchors,
         }
 
     @classmethod
@@ -178,4 +201,13 @@ class JobSpec:
             budget=read.optional("budget", Budget.from_dict) or Budget(),
             runner=read.text("runner", "local"),
             seed=read.whole("seed", 0),
+            anchors=read.items("anchors", _read_anchor, ()),
+            profile=read.text("profile", DEFAULT_PROFILE),
         )
+
+
+def _read_anchor(document: Any, pointer: str) -> Policy:
+    try:
+        return Policy.from_dict(document, pointer)
+    except InvalidPolicy as error:
+        raise InvalidSpec(error.faults) from None

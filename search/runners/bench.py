@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluators import Child, Outcome
+from evaluators.targets import offers_simulated
 from spaces import (
     LayerInventory,
     MeasurementError,
@@ -20,6 +21,7 @@ from spaces import (
 )
 
 if TYPE_CHECKING:
+    from evaluators.targets import Target
     from search.spec import JobSpec
     from search.trial import Trial
 
@@ -69,6 +71,7 @@ class Bench:
     Args:
         spec: of the job.
         directory: for artifacts.
+        find_target: gives the target that the job names.
         limits: of time and memory.
         allow_files: the workload may be ``path.py:factory``.
         idle: called a few times a second while waiting; what it raises interrupts the wait.
@@ -80,12 +83,14 @@ class Bench:
         spec: JobSpec,
         directory: Path,
         *,
+        find_target: Callable[[str], Target],
         limits: Limits,
         allow_files: bool,
         idle: Idle,
         say: Say,
     ) -> None:
-        self._spec, self._directory, self._limits = spec, directory, limits
+        self._spec, self._find_target = spec, find_target
+        self._directory, self._limits = directory, limits
         self._allow_files, self._idle, self._say = allow_files, idle, say
         self._child: Child | None = None
         self._calibrated_ms: float | None = None
@@ -98,17 +103,21 @@ class Bench:
 
         Raises:
             WorkloadError: the workload, or a student, cannot be used; the message says why in one line.
+            UnknownName: the target is not there any more.
         """
         self.close()
+        target = self._find_target(self._spec.target)
         self._child = Child("evaluators.process")
         request = {
             "do": "open",
             "workload": self._spec.workload,
             "allow_files": self._allow_files,
-            "target": self._spec.target,
+            "target": target.to_dict(),
+            "offers_simulated": offers_simulated(self._spec.space, target),
             "directory": str(self._directory),
             "seed": self._spec.seed,
             "students": self._spec.space.to_dict()["students"],
+            "hint": self._spec.space.hint,
             "calibrated_ms": calibrated_ms,
         }
         try:
@@ -146,6 +155,19 @@ class Bench:
             reason = f"the evaluation failed: {error}"
             return Outcome("failed", reason, seconds=time.monotonic() - since), None
         return Outcome.from_dict(answer["outcome"]), answer["path"] and Path(answer["path"])
+
+    def profile(self, offers: Sequence[Mapping[str, Any]], kind: str) -> dict[str, Any]:
+        """The sensitivities of what a space offers; see `evaluators.sensitivity`.
+
+        Raises:
+            MeasurementError: the process died or passed a limit.
+            TautenError: the measurement is impossible for this workload.
+        """
+        if self._child is None or not self._child.is_alive:
+            self.open(self._calibrated_ms)
+        request = {"do": "profile", "offers": [dict(offer) for offer in offers], "kind": kind}
+        profile: dict[str, Any] = self._request(request, self._limits.prepare_s)["profile"]
+        return profile
 
     def finish(self, artifacts: Mapping[int, Path]) -> dict[int, Metrics]:
         """Latency and test accuracy of finished trials by number, jointly; the reference's under -1."""

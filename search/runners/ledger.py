@@ -46,6 +46,14 @@ class Ledger(Protocol):
         """What is known of some trials besides."""
         ...
 
+    def stored_profile(self, key: str) -> dict[str, Any] | None:
+        """A profile's document by its key, or ``None`` where there is none yet."""
+        ...
+
+    def store_profile(self, key: str, document: dict[str, Any]) -> None:
+        """Keeps a profile for all jobs of its key."""
+        ...
+
     def note(self, kind: str, data: dict[str, Any]) -> None:
         """Something that whoever watches should know."""
         ...

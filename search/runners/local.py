@@ -7,17 +7,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from evaluators.targets import find_target
-from search.engine import Engine
+from search.engine import GUIDED, Engine
 from search.job import JobState, Progress
 from search.pareto import Front, find_front, unbeatable
+from search.profile import SCHEMA, Profile, offers, profile_key
 from search.runners.bench import Bench, Limits, Opened
 from spaces import (
     Capabilities,
+    CompressionError,
+    MeasurementError,
     Metrics,
     SearchSpace,
     StorageError,
     TautenError,
     UnknownName,
+    WorkloadError,
     metrics_from_dict,
     metrics_to_dict,
 )
@@ -26,11 +30,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from evaluators.targets import Target
+    from search.guidance import Guidance
     from search.runners.ledger import Artifacts, Ledger
     from search.trial import Trial
 
 HEARTBEAT_S: Final = 1.0
 REMEASURE_ROUNDS: Final = 3
+TOLD_CHANGE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ class Surroundings:
         should_stop: the process is to end; the job goes back to the queue.
         limits: of each trial.
         allow_files: the workload may be ``path.py:factory``.
+        find_target: gives the target of a name.
         say: told of stages and shares of the running trial.
     """
 
@@ -53,6 +61,7 @@ class Surroundings:
     should_stop: Callable[[], bool] = lambda: False
     limits: Limits = field(default_factory=Limits)
     allow_files: bool = False
+    find_target: Callable[[str], Target] = find_target
     say: Callable[[dict[str, Any]], None] = lambda message: None
 
 
@@ -77,11 +86,13 @@ class LocalRunner:
         self._spec = ledger.job.spec
         self._trials: dict[int, Trial] = {}
         self._reference: Metrics = {}
+        self._told_weight = 1.0
         self._earlier_s = ledger.job.progress.elapsed_s
         self._started = self._beat = time.monotonic()
         self._bench = Bench(
             self._spec,
             surroundings.directory,
+            find_target=surroundings.find_target,
             limits=surroundings.limits,
             allow_files=surroundings.allow_files,
             idle=self._idle,
@@ -114,7 +125,8 @@ class LocalRunner:
         opened = self._open()
         space = SearchSpace.build(self._spec.space, opened.inventories, self._capabilities())
         self._trials = {trial.number: trial for trial in self._ledger.trials()}
-        engine = Engine(space, self._spec, list(self._trials.values()))
+        guidance = self._guidance(space, opened)
+        engine = Engine(space, self._spec, list(self._trials.values()), guidance)
         front = self._front()
         reason = None
         while self._done() < self._ledger.job.spec.budget.trials:
@@ -126,6 +138,7 @@ class LocalRunner:
                 reason = f"ended with {self._done()} trials: every policy of the space was tried"
                 break
             trial = engine.ask()
+            self._tell_insight(engine)
             self._ledger.start(trial)
             trial = self._evaluate(trial, front)
             engine.tell(trial)
@@ -160,9 +173,52 @@ class LocalRunner:
         return opened
 
     def _capabilities(self) -> Capabilities:
-        target = find_target(self._spec.target)
+        target = self._around.find_target(self._spec.target)
         self._spec.space.check(target.capabilities, target.name)
         return target.capabilities
+
+    def _guidance(self, space: SearchSpace, opened: Opened) -> Guidance | None:
+        """What a sampler that reads a profile is told; nothing for the others."""
+        if self._spec.sampler != GUIDED:
+            return None
+        profile = None if self._spec.profile == "none" else self._profile(space, opened)
+        from search.guidance import Guidance  # with what takes seconds to load, and serves one sampler
+
+        return Guidance(profile, self._reference, opened.inventories)
+
+    def _profile(self, space: SearchSpace, opened: Opened) -> Profile | None:
+        """The stored profile of this workload, target and space, or one that is taken now.
+
+        Where it cannot be measured the search goes on without, and whoever watches is told.
+        """
+        kind = self._spec.profile
+        key = profile_key(space, opened.provenance, kind, self._spec.seed)
+        stored = self._ledger.stored_profile(key)
+        if stored is not None:
+            return Profile.from_dict(stored)
+        try:
+            measured = self._bench.profile(offers(space), kind)
+        except (MeasurementError, WorkloadError, CompressionError) as error:
+            self._ledger.note("profile.skipped", {"detail": str(error)})
+            return None
+        profile = Profile.from_dict({"schema": SCHEMA, "key": key, "kind": kind, **measured})
+        self._ledger.store_profile(key, profile.to_dict())
+        self._ledger.note("profile.taken", {"key": key, "kind": kind, "seconds": profile.seconds})
+        return profile
+
+    def _tell_insight(self, engine: Engine) -> None:
+        """Says when the profile's weight has changed by a tenth or more."""
+        insight = engine.insight
+        if insight is not None and abs(insight.profile_weight - self._told_weight) >= TOLD_CHANGE:
+            self._told_weight = insight.profile_weight
+            self._ledger.note(
+                "profile.weight",
+                {
+                    "weight": insight.profile_weight,
+                    "rank_correlation": insight.correlation,
+                    "results": insight.results,
+                },
+            )
 
     def _evaluate(self, trial: Trial, front: Front) -> Trial:
         outcome, path = self._bench.evaluate(trial, unbeatable(front))

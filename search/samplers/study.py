@@ -7,17 +7,16 @@ would have proposed.
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import optuna
 from optuna.distributions import IntDistribution
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
+from search.samplers.proposal import Proposal, seed_for
 from search.trial import Trial, TrialState
 from spaces import Axis, Point, SearchSpace, direction
 
@@ -29,17 +28,8 @@ if TYPE_CHECKING:
     from search.spec import JobSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """What a sampler proposes.
-
-    Attributes:
-        point: coordinates in the space.
-        state: what the sampler must be told again with the trial when its study is rebuilt.
-    """
-
-    point: Point
-    state: Mapping[str, Any]
+SKIPPED: Final = "tauten:skipped"
+"""Attribute of a failed row whose policy was never evaluated, though nothing is wrong with it."""
 
 
 class StudySampler:
@@ -76,6 +66,16 @@ class StudySampler:
         attributes = self._study.get_trials(deepcopy=False)[trial.number].system_attrs
         return Proposal(point, _portable(attributes))
 
+    @property
+    def trials(self) -> Sequence[FrozenTrial]:
+        """The study's rows, in order; nobody may change them."""
+        return self._study.get_trials(deepcopy=False)
+
+    @property
+    def insight(self) -> Any:
+        """What the sampler says of its last proposal; ``None`` of one that says nothing."""
+        return getattr(self._study.sampler, "insight", None)
+
     def tell(self, trial: Trial) -> None:
         """Takes in a trial that has ended, proposed here or elsewhere.
 
@@ -92,26 +92,28 @@ class StudySampler:
             self._study.add_trial(self._frozen(trial))
 
     def _frozen(self, trial: Trial) -> FrozenTrial:
-        if trial.state is not TrialState.COMPLETED:
-            return create_trial(state=OptunaState.FAIL)
         axes = _axes(self._space, trial.point)
+        if trial.state is not TrialState.COMPLETED:
+            is_skipped = trial.state is TrialState.GATED
+            attributes = {SKIPPED: True} if is_skipped else {}
+            return create_trial(state=OptunaState.FAIL, system_attrs=attributes, **self._placed(trial, axes))
         state = self._anchor_state if trial.origin == "anchor" else trial.sampler_state
         return create_trial(
-            params={axis.name: trial.point[axis.name] for axis in axes},
-            distributions={axis.name: IntDistribution(0, len(axis.choices) - 1) for axis in axes},
+            **self._placed(trial, axes),
             values=[trial.value(name) for name in self._spec.objectives],
             system_attrs=dict(state),
             constraints=self._constraints(trial),
         )
 
+    def _placed(self, trial: Trial, axes: Sequence[Axis]) -> dict[str, Any]:
+        return {
+            "params": {axis.name: trial.point[axis.name] for axis in axes},
+            "distributions": {axis.name: IntDistribution(0, len(axis.choices) - 1) for axis in axes},
+        }
+
     def _constraints(self, trial: Trial) -> dict[str, float]:
         """0 or less is feasible."""
         return {name: trial.violates.get(name, 0.0) for name in self._spec.constraints}
-
-
-def seed_for(seed: int, number: int) -> int:
-    """A seed of 32 bits for one trial of a job."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{number}".encode()).digest()[:4], "big")
 
 
 def _axes(space: SearchSpace, point: Point) -> Sequence[Axis]:

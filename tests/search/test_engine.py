@@ -12,6 +12,7 @@ from spaces import (
     STUDENT_AXIS,
     Bits,
     Capabilities,
+    InvalidSpec,
     Kernel,
     LayerInfo,
     LayerInventory,
@@ -114,6 +115,29 @@ def test_a_small_space_is_used_up_each_policy_once(sampler):
     assert engine.is_exhausted
     with pytest.raises(StopIteration):
         engine.ask()
+
+
+def test_any_sampler_of_optuna_can_be_named():
+    job = spec("optuna:NSGAIIISampler")
+    trials = run(Engine(space(), job), job, 12)
+
+    assert {trial.origin for trial in trials[8:]} == {"optuna:NSGAIIISampler"}
+    assert len({trial.policy for trial in trials}) == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("optuna:MagicSampler", "has no sampler 'MagicSampler'"),
+        ("optuna:BaseSampler", "has no sampler"),
+        ("optuna:GridSampler", "cannot be used"),
+        ("optuna:CmaEsSampler", "cannot be used"),
+    ],
+)
+def test_a_sampler_that_cannot_search_here_is_refused_with_the_reason(name, why):
+    with pytest.raises(InvalidSpec, match=why) as caught:
+        Engine(space(), spec(name))
+    assert caught.value.faults[0].pointer == "/sampler"
 
 
 def test_anchors_come_first_whoever_samples():

@@ -15,7 +15,7 @@ DESIGNED = {
     "objectives": ["accuracy", "latency_ms", "size_bytes"],
     "constraints": {"accuracy_drop": {"max": 0.01}},
     "budget": {"trials": 40, "wall_s": 900},
-    "sampler": "tpe",
+    "sampler": "guided",
     "runner": "local",
     "seed": 0,
 }

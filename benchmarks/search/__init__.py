@@ -1,0 +1,1 @@
+"""How few evaluations a search needs, against what else could propose them."""
