@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import date
 
 import pytest
 import yaml
@@ -6,23 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recipes import Recipe
-from spaces import InvalidRecipe, LayerPolicy, Metric, Policy, Prune
+from spaces import InvalidRecipe
+from tests.recipes.samples import recipe
 from tests.strategies import PROPERTY, documents, policies
-
-
-def recipe(policy=None):
-    return Recipe(
-        policy=policy or Policy(layers={"stem": LayerPolicy(Prune(0.5))}),
-        workload={"name": "digits-cnn", "model": "sha256:aa", "data": "sha256:bb"},
-        target={"name": "local-cpu", "fingerprint": {"cpu": "a CPU", "vnni": False}},
-        deployment={"channel_multiple": 8, "reduce_range": True, "opset": 17},
-        seed=3,
-        versions={"torch": "2.13.0"},
-        claims={"accuracy": Metric(0.98, "fraction", low=0.97, high=0.99, split="validation")},
-        reference={"accuracy": Metric(0.99, "fraction")},
-        artifact={"digest": "sha256:cc", "size_bytes": 1234},
-        origin={"job": "abc", "trial": 17},
-    )
 
 
 @PROPERTY
@@ -66,10 +53,24 @@ def test_what_a_recipe_is_stands_first_in_its_file():
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"schema": "tauten.recipe/9"}, "/schema: 'tauten.recipe/9' is not one of: tauten.recipe/1"),
+        ({"schema": "tauten.recipe/9"}, "/schema: 'tauten.recipe/9' was written by a newer version"),
+        ({"schema": "tauten.policy/1"}, "/schema: 'tauten.policy/1' is not one of: tauten.recipe/1"),
+        ({"schema": None}, "/schema: is required"),
+        ({"folded_from": "sha256:12"}, "/folded_from: must be sha256: and 64 digits"),
+        ({"versions": {"torch": 2.10}}, "/versions/torch: must be text, in quotes, not 2.1"),
+        ({"versions": "2.10"}, "/versions: must be an object"),
+        ({"origin": None}, "/origin: is required"),
+        ({"deployment": {"opset": float("nan")}}, "/deployment/opset: must be a finite number"),
+        ({"origin": {"at": [1, date(2026, 1, 2)]}}, "/origin/at/1: must be plain JSON, not a date"),
+        ({"origin": {"at": {1: 2}}}, "/origin/at: has the key 1, which is not text"),
+        ({"target": {"name": "local-cpu"}}, "/target/fingerprint: is required"),
+        ({"seed": -1}, "/seed: must be at least 0, not -1"),
         ({"colour": "red"}, "/colour: is not a known field"),
         ({"seed": "three"}, "/seed: must be a whole number"),
-        ({"policy_digest": "sha256:00"}, "/policy_digest: is sha256:00, but the policy's digest is"),
+        (
+            {"policy_digest": "sha256:" + "00" * 32},
+            f"/policy_digest: is sha256:{'00' * 32}, but the policy's digest is",
+        ),
         ({"workload": {"name": "digits-cnn"}}, "/workload/model: is required"),
         ({"artifact": None}, "/artifact: is required"),
     ],
@@ -117,6 +118,62 @@ def test_what_is_no_recipe_is_refused_in_one_line(text):
         Recipe.from_yaml(text)
 
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "digest",
+    [
+        "sha256:../../etc/passwd",
+        "sha256:" + "a" * 63,
+        "sha256:" + "A" * 64,
+        "../x",
+        "sha256:" + "a" * 64 + "\n",
+        7,
+    ],
+)
+@pytest.mark.parametrize(
+    ("part", "key"), [("workload", "model"), ("workload", "data"), ("artifact", "digest")]
+)
+def test_a_digest_is_nothing_but_a_digest(part, key, digest):
+    document = recipe().to_dict()
+    document[part][key] = digest
+
+    with pytest.raises(InvalidRecipe) as caught:
+        Recipe.from_dict(document)
+
+    assert [fault.pointer for fault in caught.value.faults] == [f"/{part}/{key}"]
+
+
+@pytest.mark.parametrize("field", ["value", "low", "high", "speedup"])
+@pytest.mark.parametrize("number", [".nan", ".inf", "-.inf"])
+def test_a_claim_that_is_no_number_is_refused(field, number):
+    document = recipe().to_dict()
+    document["claims"]["accuracy"][field] = "NUMBER"
+    text = yaml.safe_dump(document).replace("NUMBER", number)
+
+    with pytest.raises(InvalidRecipe, match=f"^/claims/accuracy/{field}: must be a finite number"):
+        Recipe.from_yaml(text)
+
+
+def test_a_file_cut_short_anywhere_is_refused():
+    text = recipe().to_yaml()
+
+    for length in range(len(text) - 2):  # the last line's end alone may be missing
+        with pytest.raises(InvalidRecipe):
+            Recipe.from_yaml(text[:length])
+
+
+def test_aliases_of_aliases_are_refused_before_they_grow():
+    levels = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    text = "\n".join(["a0: &a0 [x, x, x, x, x, x, x, x, x]", *levels])
+
+    with pytest.raises(InvalidRecipe, match=r"line \d+: grows to over 500,000 parts"):
+        Recipe.from_yaml(text)
+
+
+def test_a_key_that_stands_twice_is_refused_for_the_second_would_win_in_silence():
+    with pytest.raises(InvalidRecipe, match="line 2: the key 'seed' stands twice in one object"):
+        Recipe.from_yaml("seed: 1\nseed: 2\n")
 
 
 @pytest.mark.parametrize(
