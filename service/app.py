@@ -11,19 +11,25 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from evaluators.targets import list_targets
 from evaluators.workloads import list_workloads
 from service.context import Context
+from service.figures import Figures
+from service.gate import Gate, known_hosts
+from service.hub import Hub
+from service.in_flight import KeysInFlight
+from service.janitor import Janitor
 from service.limits import BodyLimit
 from service.problems import install
-from service.routes import catalogue, events, health, jobs, results
+from service.routes import catalogue, events, health, jobs, keys, results, sessions, workers
+from service.security import authorise, bearer, cookie
 from service.settings import Settings
 from service.supervisor import Supervisor
-from storage import ArtifactStore, Database, Store
+from storage import ArtifactStore, CensusTaker, Database, KeyRing, Results, Store, WorkerList
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -39,30 +45,54 @@ def create_app(settings: Settings) -> FastAPI:
     """
     stopping = Stopping()
     database = Database(settings.database_url)
+    store = Store(database)
+    figures = Figures(CensusTaker(database).count)
     context = Context(
-        settings,
-        database,
-        Store(database),
-        ArtifactStore(settings.artifacts_dir),
-        list_workloads(),
-        list_targets(),
-        stopping,
+        settings=settings,
+        database=database,
+        store=store,
+        results=Results(database),
+        keys=KeyRing(database),
+        workers=WorkerList(database),
+        artifacts=ArtifactStore(settings.artifacts_dir),
+        workloads=list_workloads(),
+        targets=list_targets(settings.targets_dir),
+        figures=figures,
+        hub=Hub(store.standpoints, stopping),
+        in_flight=KeysInFlight(),
+        is_stopping=stopping,
     )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database.upgrade()
-        with Supervisor(settings):
+        with Supervisor(settings), Janitor(settings, store, figures.add_freed):
             yield
         database.close()
 
-    app = FastAPI(title="Tauten", version=version("tauten"), lifespan=lifespan)
+    app = FastAPI(
+        title="Tauten",
+        version=version("tauten"),
+        lifespan=lifespan,
+        docs_url=None if settings.needs_key else "/docs",  # its page runs scripts from elsewhere
+        redoc_url=None,
+    )
     app.state.context, app.state.stopping = context, stopping
     app.add_middleware(BodyLimit)
+    app.add_middleware(
+        Gate,
+        allowed_hosts=known_hosts(settings.host, settings.allowed_hosts),
+        observe=figures.observe_request,
+    )
     install(app)
-    for module in (jobs, results, events, catalogue):
-        app.include_router(module.router, prefix="/api/v1")
+    # the document says that calls need a key where they do
+    shown = [Depends(bearer), Depends(cookie)] if settings.needs_key else []
+    guards = [*shown, Depends(authorise)]
+    for module in (jobs, results, events, catalogue, workers, keys):
+        app.include_router(module.router, prefix="/api/v1", dependencies=guards)
+    app.include_router(sessions.router, prefix="/api/v1")
     app.include_router(health.router)
+    app.include_router(health.guarded, dependencies=guards)
     _mount_dashboard(app)
     return app
 

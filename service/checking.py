@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from search.anchors import given_anchors
 from search.spec import JobSpec
+from search.targeting import aimed
 from service.context import Context
-from spaces import Fault, InvalidSpec, LayerInventory, SearchSpace, Student
+from spaces import Capabilities, Fault, InvalidSpec, LayerInventory, SearchSpace, Student, defaults_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +17,7 @@ class Checked:
     """A job that can be run.
 
     Attributes:
-        spec: the job.
+        spec: the job, with the target's limits among its constraints.
         space: its search space, or ``None`` while the workload's layers are unknown.
     """
 
@@ -38,22 +40,28 @@ def check_job(document: dict[str, Any], context: Context) -> Checked:
         faults.append(_unknown("target", spec.target, context.targets))
     if faults:
         raise InvalidSpec(faults)
-    capabilities = context.targets[spec.target].capabilities
-    spec.space.check(capabilities, spec.target)
+    target = context.targets[spec.target]
+    capabilities = target.capabilities
+    spec = aimed(spec, target)
     known = context.store.inventory(spec.workload)
-    inventories = None if known is None else _inventories(known, spec)
+    inventories = None if known is None else _inventories(known, spec, capabilities)
     space = None if inventories is None else SearchSpace.build(spec.space, inventories, capabilities)
+    if space is not None:
+        given_anchors(space, spec.anchors)
     return Checked(spec, space)
 
 
-def _inventories(known: dict[str, Any], spec: JobSpec) -> dict[Student | None, LayerInventory] | None:
+def _inventories(
+    known: dict[str, Any], spec: JobSpec, capabilities: Capabilities
+) -> dict[Student | None, LayerInventory] | None:
     """The layers of all students asked for, or ``None`` if those of one are not known yet."""
     found = {
         student and Student.from_dict(student): LayerInventory.from_dict(inventory)
         for student, inventory in known["students"]
     }
     if not spec.space.students:
-        return found
+        defaults = defaults_for(capabilities, spec.space.hint).students
+        return {student: inventory for student, inventory in found.items() if student in defaults} or None
     wanted = dict.fromkeys(spec.space.students)
     return {student: found[student] for student in wanted} if all(item in found for item in wanted) else None
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -12,6 +15,7 @@ import httpx
 from spaces import RemoteError, digest_bytes
 
 DEFAULT_URL: Final = "http://127.0.0.1:8321"
+IN_FLIGHT_S: Final = 0.2
 Document = dict[str, Any]
 
 
@@ -20,6 +24,7 @@ class Client:
 
     Args:
         url: of the service, with its path prefix if it has one.
+        api_key: where the service needs one; else that of the variable ``TAUTEN_API_KEY``.
         timeout_s: of one call.
 
     Raises:
@@ -27,9 +32,12 @@ class Client:
             problem's, and `status` its HTTP status.
     """
 
-    def __init__(self, url: str = DEFAULT_URL, *, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self, url: str = DEFAULT_URL, *, api_key: str | None = None, timeout_s: float = 30.0
+    ) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, timeout=timeout_s)
+        self._http = httpx.Client(base_url=self.url, timeout=timeout_s, headers=headers_for(api_key))
+        self._timeout_s = timeout_s
 
     def __enter__(self) -> Self:
         return self
@@ -51,9 +59,21 @@ class Client:
             return False
 
     def submit(self, spec: Mapping[str, Any], *, idempotency_key: str | None = None) -> Document:
-        """Submits a job; the same key with the same spec answers with the same job."""
+        """Submits a job; the same key with the same spec answers with the same job.
+
+        While the service answers another request with the key, this one waits for it.
+        """
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        return self._json("POST", "/api/v1/jobs", json=dict(spec), headers=headers)
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                return self._json("POST", "/api/v1/jobs", json=dict(spec), headers=headers)
+            except RemoteError as error:
+                if not (
+                    idempotency_key and error.status == HTTPStatus.CONFLICT and time.monotonic() < deadline
+                ):
+                    raise
+                time.sleep(IN_FLIGHT_S)
 
     def validate(self, spec: Mapping[str, Any]) -> Document:
         """Checks a job without submitting it."""
@@ -83,13 +103,29 @@ class Client:
         """Raises a job's budget."""
         return self._json("PATCH", f"/api/v1/jobs/{job}", json={"budget": {"trials": trials}})
 
+    def delete(self, job: str) -> None:
+        """Deletes a job that has ended, with its trials, events and unused artifacts."""
+        self._send("DELETE", f"/api/v1/jobs/{job}")
+
     def trials(self, job: str, **filters: str | int) -> Iterator[Document]:
         """A job's trials by number, page by page."""
         yield from self._pages(f"/api/v1/jobs/{job}/trials", filters)
 
     def front(self, job: str, **choice: str | float | None) -> Document:
         """A job's front."""
-        return self._json("GET", f"/api/v1/jobs/{job}/front", params=_given(choice))
+        return self._json("GET", f"/api/v1/jobs/{job}/front", params=given(choice))
+
+    def hypervolume(self, job: str) -> list[Document]:
+        """The front's hypervolume over trials."""
+        return list(self._pages(f"/api/v1/jobs/{job}/hypervolume", {}))
+
+    def profile(self, job: str) -> Document:
+        """The sensitivities and costs that a job's sampler uses."""
+        return self._json("GET", f"/api/v1/jobs/{job}/profile")
+
+    def compare(self, job: str, trials: Sequence[int]) -> Document:
+        """What distinguishes two to eight trials."""
+        return self._json("GET", f"/api/v1/jobs/{job}/compare", params={"trials": ",".join(map(str, trials))})
 
     def events(self, job: str, after: int = 0) -> list[Document]:
         """What happened to a job after an event's sequence number."""
@@ -100,7 +136,7 @@ class Client:
 
     def recipe(self, job: str, **choice: str | float | None) -> str:
         """A recipe's text."""
-        return self._send("GET", f"/api/v1/jobs/{job}/recipe", params=_given(choice)).text
+        return self._send("GET", f"/api/v1/jobs/{job}/recipe", params=given(choice)).text
 
     def artifact(self, job: str, trial: int, path: Path) -> None:
         """Downloads a trial's artifact; the file appears whole, and only if its digest is right."""
@@ -120,10 +156,14 @@ class Client:
         """Hardware targets."""
         return list(self._pages("/api/v1/targets", {}))
 
+    def workers(self) -> list[Document]:
+        """Workers, and what each does."""
+        return list(self._pages("/api/v1/workers", {}))
+
     def _pages(self, path: str, filters: Mapping[str, Any]) -> Iterator[Document]:
         cursor: str | None = None
         while True:
-            page = self._json("GET", path, params=_given({**filters, "cursor": cursor}))
+            page = self._json("GET", path, params=given({**filters, "cursor": cursor}))
             yield from page["items"]
             cursor = page["next_cursor"]
             if cursor is None:
@@ -141,15 +181,23 @@ class Client:
                 f"no service answers at {self.url} ({error}); start one with: tauten serve"
             ) from error
         if response.is_error:
-            raise RemoteError(_detail(response), response.status_code)
+            raise RemoteError(detail_of(response), response.status_code)
         return response
 
 
-def _given(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def headers_for(api_key: str | None) -> dict[str, str]:
+    """What a key is shown with; without one, that of the variable ``TAUTEN_API_KEY``, if any."""
+    key = api_key or os.environ.get("TAUTEN_API_KEY")
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def given(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that have a value."""
     return {name: value for name, value in parameters.items() if value is not None}
 
 
-def _detail(response: httpx.Response) -> str:
+def detail_of(response: httpx.Response) -> str:
+    """A problem's text, in one line."""
     try:
         return str(response.json()["detail"])
     except (ValueError, KeyError, TypeError):

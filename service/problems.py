@@ -12,21 +12,27 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from service.refusals import Forbidden, InFlight, Unauthenticated
 from spaces import Conflict, Fault, InvalidValue, StorageError, TautenError, UnknownName, escape
-from storage import IdempotencyMismatch
+from storage import IdempotencyMismatch, QuotaExceeded, StaleWrite
 
 MEDIA_TYPE: Final = "application/problem+json"
 
 STATUSES: Final[tuple[tuple[type[TautenError], HTTPStatus], ...]] = (
     (InvalidValue, HTTPStatus.UNPROCESSABLE_ENTITY),
     (IdempotencyMismatch, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (Unauthenticated, HTTPStatus.UNAUTHORIZED),
+    (Forbidden, HTTPStatus.FORBIDDEN),
+    (StaleWrite, HTTPStatus.PRECONDITION_FAILED),
+    (QuotaExceeded, HTTPStatus.TOO_MANY_REQUESTS),
     (UnknownName, HTTPStatus.NOT_FOUND),
     (Conflict, HTTPStatus.CONFLICT),
     (StorageError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 """The first class that fits decides."""
 
-_log = structlog.get_logger()
+RETRY_S: Final = {QuotaExceeded: 30, InFlight: 1, StorageError: 5}
+"""Seconds after which the same request may well succeed."""
 
 
 def problem(
@@ -46,6 +52,7 @@ def problem(
         "status": status,
         "detail": detail,
         "errors": [{"pointer": fault.pointer, "detail": fault.detail} for fault in faults],
+        "request_id": structlog.contextvars.get_contextvars().get("request"),
     }
     return JSONResponse(body, status, media_type=MEDIA_TYPE, headers=headers)
 
@@ -62,13 +69,18 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(TautenError, _known)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unknown)
 
 
 def _known(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, TautenError)
     faults = error.faults if isinstance(error, InvalidValue) else ()
-    return problem(status_of(error), str(error), faults)
+    headers = {}
+    for kind, seconds in RETRY_S.items():
+        if isinstance(error, kind):
+            headers["Retry-After"] = str(seconds)
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    return problem(status_of(error), str(error), faults, headers)
 
 
 def _invalid_request(request: Request, error: Exception) -> JSONResponse:
@@ -98,8 +110,3 @@ def _http(request: Request, error: Exception) -> JSONResponse:
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"{request.method} is not possible at {request.url.path}"
     return problem(error.status_code, detail, headers=dict(error.headers or {}))
-
-
-def _unknown(request: Request, error: Exception) -> JSONResponse:
-    _log.error("request failed", path=request.url.path, exc_info=error)
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; its log has the cause")

@@ -1,16 +1,27 @@
-"""From a stored trial to its recipe."""
+"""From a stored trial to its recipe, in Tauten's format or another tool's."""
 
 from __future__ import annotations
 
 from importlib.metadata import version
 from typing import Final
 
-from recipes import Recipe
-from search.trial import Trial
+from recipes import CONVERTERS, Conversion, Recipe, convert
+from search.job import Job
+from search.trial import Trial, TrialState
+from service.recipe_layers import stored_layers
 from service.views import JobView
-from spaces import Conflict, UnknownName, metrics_from_dict
+from spaces import Conflict, LayerInventory, metrics_from_dict
+from storage import Store
 
 VERSIONED: Final = ("tauten", "torch", "torch-pruning", "onnx", "onnxruntime", "numpy")
+
+MEDIA_TYPES: Final = {
+    ".yaml": "application/yaml",
+    ".json": "application/json",
+    ".md": "text/markdown",
+    ".py": "text/x-python",
+}
+"""By a file's suffix."""
 
 
 def pick_trial(view: JobView, number: int | None) -> Trial:
@@ -23,14 +34,17 @@ def pick_trial(view: JobView, number: int | None) -> Trial:
     wanted = view.front.chosen if number is None else number
     if wanted is None:
         raise Conflict(f"job {view.job.id} has no completed trial yet, so there is nothing to export")
-    trial = next((trial for trial in view.trials if trial.number == wanted), None)
-    if trial is None:
-        raise UnknownName("trial", str(wanted))
+    trial = view.find(wanted)
     if trial.artifact is None:
-        raise Conflict(
-            f"trial {wanted} is {trial.state} and has no artifact: {trial.reason or 'it has not ended'}"
-        )
+        raise Conflict(f"trial {wanted} has no artifact: {why_without_artifact(view.job, trial)}")
     return trial
+
+
+def why_without_artifact(job: Job, trial: Trial) -> str:
+    """Why a trial has no artifact, in words."""
+    if trial.state is TrialState.COMPLETED:
+        return f"the job keeps {job.keep} of its artifacts"
+    return f"it is {trial.state}" + (f", {trial.reason}" if trial.reason else "")
 
 
 def recipe_of(view: JobView, trial: Trial) -> Recipe:
@@ -58,3 +72,14 @@ def recipe_of(view: JobView, trial: Trial) -> Recipe:
         artifact={"digest": trial.artifact.digest, "size_bytes": trial.artifact.size_bytes},
         origin={"job": view.job.id, "trial": trial.number},
     )
+
+
+def convert_stored(recipe: Recipe, name: str, store: Store) -> Conversion:
+    """A recipe in another format, by the layers that a worker has stored.
+
+    Raises:
+        Conflict: the layers are not stored.
+    """
+    if name == "tauten":  # says everything of every model
+        return CONVERTERS[name].convert(recipe, LayerInventory(()))
+    return convert(recipe, name, stored_layers(recipe, store))

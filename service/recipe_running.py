@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from recipes import Recipe
+from recipes import Recipe, layer_names
 from service.documents import read_text
 from service.files import write_aside
+from service.recipe_layers import workload_layers
 from service.wording import gain, value
 from spaces import InvalidRecipe, Metric, Metrics, digest_bytes
 
@@ -56,51 +57,69 @@ def read_recipe(path: Path) -> Recipe:
     return Recipe.from_yaml(read_text(path, InvalidRecipe))
 
 
-def apply_recipe(recipe: Recipe, workload_name: str, directory: Path) -> dict[str, Any]:
+def apply_recipe(recipe: Recipe, workload_name: str | None, directory: Path) -> dict[str, Any]:
     """Makes a recipe's artifact, and its weights before quantization, for a workload.
 
     Args:
-        recipe: what to do.
-        workload_name: registered, or ``path.py:factory``.
-        directory: gets ``artifact.onnx``, ``model.safetensors`` and ``report.json``.
+        recipe: what to do; patterns are written out for the workload's model.
+        workload_name: registered, or ``path.py:factory``, as a person gave it; ``None`` takes the recipe's,
+            which must be registered.
+        directory: gets ``artifact.onnx``, ``float.onnx``, ``model.safetensors``, ``policy.json`` and
+            ``report.json``, once all of them are there; nothing is written if an error is raised.
 
     Returns:
-        The report: digests, and whether the artifact is the recipe's own, to the byte.
+        The report: digests, and whether policy and artifact are the recipe's own, to the byte.
+
+    Raises:
+        InvalidRecipe: the model lacks layers that the recipe names.
     """
     import torch
 
-    from compression import Deployment, compress, save
+    from compression import Deployment, compress, export_float, save
     from evaluators.reference import load_model
     from evaluators.workloads import load_workload
 
     deployment = Deployment.from_dict(dict(recipe.deployment), "/deployment")
     torch.set_num_threads(deployment.threads)
-    workload = load_workload(workload_name, allow_files=True)
-    directory.mkdir(parents=True, exist_ok=True)
-    aside = directory / ".artifact.onnx"
-    made = compress(
-        workload, load_model(workload), recipe.policy, aside, deployment=deployment, seed=recipe.seed
-    )
-    aside.replace(directory / "artifact.onnx")
-    save(made, recipe.policy, deployment, directory)
-    report = {
-        "policy_digest": recipe.policy.digest,
-        "workload": workload.name,
-        "artifact": {"digest": made.artifact.digest, "size_bytes": made.artifact.size_bytes},
-        "same_artifact": made.artifact.digest == recipe.artifact["digest"],
-    }
-    write_aside(directory / "report.json", json.dumps(report, indent=2) + "\n")
+    workload = load_workload(workload_name or recipe.workload["name"], allow_files=workload_name is not None)
+    reference = load_model(workload)
+    own = recipe.for_layers(layer_names(workload_layers(recipe, workload, reference)))
+    with tempfile.TemporaryDirectory() as scratch:
+        made_in = Path(scratch)
+        made = compress(
+            workload,
+            reference,
+            own.policy,
+            made_in / "artifact.onnx",
+            deployment=deployment,
+            seed=recipe.seed,
+        )
+        export_float(made.model, workload, made_in / "float.onnx")
+        save(made, own.policy, deployment, made_in)
+        report = {
+            "policy_digest": own.policy.digest,
+            "same_policy": own.folded_from is None,
+            "workload": workload.name,
+            "artifact": {"digest": made.artifact.digest, "size_bytes": made.artifact.size_bytes},
+            "same_artifact": made.artifact.digest == recipe.artifact["digest"],
+        }
+        write_aside(made_in / "report.json", json.dumps(report, indent=2) + "\n")
+        directory.mkdir(parents=True, exist_ok=True)
+        for path in sorted(made_in.iterdir()):
+            aside = directory / f".{path.name}.part"
+            shutil.copyfile(path, aside)
+            aside.replace(directory / path.name)
     return report
 
 
-def verify_recipe(recipe: Recipe, workload_name: str, beside: Path) -> list[Check]:
+def verify_recipe(recipe: Recipe, workload_name: str | None, beside: Path) -> list[Check]:
     """Measures every claim of a recipe again.
 
     The artifact beside the recipe is taken if its digest is the recipe's; else it is made again.
 
     Args:
         recipe: with claims.
-        workload_name: registered, or ``path.py:factory``.
+        workload_name: as for `apply_recipe`.
         beside: the recipe's directory, where ``artifact.onnx`` may lie.
     """
     import torch
@@ -112,16 +131,16 @@ def verify_recipe(recipe: Recipe, workload_name: str, beside: Path) -> list[Chec
 
     deployment = Deployment.from_dict(dict(recipe.deployment), "/deployment")
     torch.set_num_threads(deployment.threads)
-    workload = load_workload(workload_name, allow_files=True)
+    workload = load_workload(workload_name or recipe.workload["name"], allow_files=workload_name is not None)
     target = find_target(recipe.target["name"])
     claimed_ms = recipe.reference["latency_ms"].value
     with tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch)
         with Evaluator(workload, target, directory, seed=recipe.seed, calibrated_ms=claimed_ms) as evaluator:
+            reference = evaluator.reference.model
+            own = recipe.for_layers(layer_names(workload_layers(recipe, workload, reference)))
             artifact, note = _artifact(recipe, workload_name, beside, directory)
-            model = shape(
-                workload, evaluator.reference.model, recipe.policy, deployment=deployment, seed=recipe.seed
-            ).model
+            model = shape(workload, reference, own.policy, deployment=deployment, seed=recipe.seed).model
             found = evaluator.score(artifact, model)
             found["accuracy_test"] = evaluator.finish({"candidate": artifact})["candidate"]["accuracy_test"]
             counts = {
@@ -131,10 +150,12 @@ def verify_recipe(recipe: Recipe, workload_name: str, beside: Path) -> list[Chec
             provenance = evaluator.provenance()["workload"]
         same_host = fingerprint(target) == recipe.target["fingerprint"]
     checks = [_digest("workload", recipe.workload["model"], provenance["model"]), note]
+    if own.folded_from is not None:
+        checks.append(_digest("policy", own.folded_from, own.policy.digest))
     return checks + [_check(name, claim, found, counts, same_host) for name, claim in recipe.claims.items()]
 
 
-def _artifact(recipe: Recipe, workload_name: str, beside: Path, directory: Path) -> tuple[Path, Check]:
+def _artifact(recipe: Recipe, workload_name: str | None, beside: Path, directory: Path) -> tuple[Path, Check]:
     path, digest = beside / "artifact.onnx", recipe.artifact["digest"]
     copy = directory / "candidate.onnx"
     if path.is_file() and digest_bytes(path.read_bytes()) == digest:

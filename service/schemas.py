@@ -6,7 +6,10 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from search.profile import DEFAULT_PROFILE
+from search.samplers import SAMPLERS
 from search.spec import DEFAULT_OBJECTIVES, DEFAULT_SAMPLER
+from spaces import OBJECTIVES
 
 T = TypeVar("T")
 
@@ -36,15 +39,55 @@ class JobIn(Strict):
 
     workload: str = Field(description="A registered workload; see GET /workloads.")
     target: str = Field(default="local-cpu", description="A hardware target; see GET /targets.")
-    objectives: list[str] = Field(default=list(DEFAULT_OBJECTIVES), description="Metrics to trade off.")
+    objectives: list[str] = Field(
+        default=list(DEFAULT_OBJECTIVES),
+        description="Metrics to trade off.",
+        json_schema_extra={"items": {"type": "string", "enum": list(OBJECTIVES)}},
+    )
     constraints: dict[str, BoundIn] = Field(default_factory=dict, description="Limits by metric.")
     space: dict[str, Any] | None = Field(
         default=None, description="The choices offered; null is the default space."
     )
-    sampler: str = Field(default=DEFAULT_SAMPLER, description="Who proposes.")
+    sampler: str = Field(
+        default=DEFAULT_SAMPLER,
+        description="Who proposes; optuna:NAMESampler is any other of Optuna's.",
+        examples=list(SAMPLERS),
+    )
     budget: BudgetIn = BudgetIn()
+    profile: str = Field(
+        default=DEFAULT_PROFILE,
+        description="Sensitivities measured first: small, full, fisher or none.",
+    )
     runner: str = "local"
     seed: int = Field(default=0, description="The same seed proposes the same.")
+    anchors: list[dict[str, Any]] = Field(
+        default_factory=list, description="Policies to try before any other; each must be in the space."
+    )
+    priority: int = Field(default=0, description="A job of a higher one is taken first; -100 to 100.")
+    keep: Literal["all", "front", "none"] = Field(
+        default="all", description="Whose artifacts stay when the job has ended."
+    )
+
+
+class SessionIn(Strict):
+    """A key, shown once by a browser."""
+
+    key: str = Field(max_length=200)
+
+
+class KeyIn(Strict):
+    """A key to be made."""
+
+    name: str = Field(min_length=1, max_length=100, description="Whose it is, for people.")
+    scope: Literal["read", "write", "admin"] = Field(
+        default="write", description="Each scope includes those before it."
+    )
+    max_queued: int | None = Field(
+        default=None, ge=1, le=2**31 - 1, strict=True, description="Jobs that may wait at once."
+    )
+    max_running: int | None = Field(
+        default=None, ge=1, le=2**31 - 1, strict=True, description="Jobs that may run at once."
+    )
 
 
 class BudgetPatch(Strict):
@@ -87,6 +130,10 @@ class JobOut(BaseModel):
     created_at: str
     started_at: str | None
     ended_at: str | None
+    priority: int
+    keep: Literal["all", "front", "none"]
+    last_error: str | None = Field(description="Why the last attempt ended without a trial.")
+    revision: int = Field(description="Grows with every change; the entity tag is made of it.")
 
 
 class MetricOut(BaseModel):
@@ -102,6 +149,8 @@ class MetricOut(BaseModel):
     speedup: float | None = None
     ratio: float | None = None
     contended: bool | None = None
+    p_value: float | None = None
+    calibrated: bool | None = None
 
 
 class ArtifactOut(BaseModel):
@@ -188,6 +237,83 @@ class WorkloadOut(BaseModel):
     layers: list[dict[str, Any]] | None
 
 
+class DifferenceOut(BaseModel):
+    """A field of the policies that differs; null where a trial has it not."""
+
+    pointer: str
+    values: list[Any]
+
+
+class KernelDifferenceOut(BaseModel):
+    """A layer that runs differently; null where a trial has it not."""
+
+    layer: str
+    values: list[str | None]
+
+
+class ComparedMetricOut(BaseModel):
+    """A metric of all trials, and how far each lies above the first trial's."""
+
+    metric: str
+    values: list[MetricOut | None]
+    differences: list[float | None]
+
+
+class ComparisonOut(BaseModel):
+    """Trials side by side; lists are in their order."""
+
+    trials: list[int]
+    states: list[str]
+    policy: list[DifferenceOut]
+    executed_as: list[KernelDifferenceOut]
+    metrics: list[ComparedMetricOut]
+
+
+class WorkerOut(BaseModel):
+    """A worker process."""
+
+    id: str
+    name: str
+    host: str
+    state: Literal["idle", "busy", "silent", "stopped"]
+    offers: list[str] = Field(description="Targets whose jobs it takes; empty for all.")
+    job: str | None = Field(description="The job that it holds.")
+    started_at: str
+    seen_at: str
+
+
+class SessionOut(BaseModel):
+    """Who the caller is."""
+
+    needs_key: bool = Field(description="Calls need an API key or a session.")
+    scope: Literal["read", "write", "admin"] | None = Field(description="Null where the caller must sign in.")
+    name: str | None
+
+
+class KeyOut(BaseModel):
+    """An API key, without its secret."""
+
+    id: str
+    name: str
+    scope: Literal["read", "write", "admin"]
+    max_queued: int | None
+    max_running: int | None
+    created_at: str
+    revoked_at: str | None
+
+
+class CreatedKeyOut(KeyOut):
+    """A new key; `key` is its text, shown this once."""
+
+    key: str
+
+
+class ReadyOut(BaseModel):
+    """The service can serve."""
+
+    status: Literal["ready"]
+
+
 class PageOut(BaseModel, Generic[T]):
     """A page of a list."""
 
@@ -210,3 +336,4 @@ class ProblemOut(BaseModel):
     status: int
     detail: str
     errors: list[ErrorOut]
+    request_id: str | None = Field(description="Stands in the service's log, too.")

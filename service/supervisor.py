@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from typing import Final, Self
 
 import structlog
 
-from service.settings import Settings
+from service.settings import MIB, Settings
 
 LOOK_S: Final = 0.5
 GRACE_S: Final = 8.0
@@ -55,11 +56,21 @@ class Supervisor:
             [
                 *(sys.executable, "-m", "service.worker", "--supervised"),
                 *("--data", str(self._settings.data_dir)),
-                *("--database", self._settings.database_url),
             ],
+            env=self._environment(),
             stdin=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C goes to the server, which stops its workers in order
         )
+
+    def _environment(self) -> dict[str, str]:
+        settings = self._settings
+        return {
+            **os.environ,
+            "TAUTEN_DATABASE": settings.database_url,  # not an argument: everybody sees those
+            "TAUTEN_MIN_FREE_MB": str(settings.min_free_bytes // MIB),
+            "TAUTEN_LOG_FORMAT": settings.log_format,
+            "TAUTEN_OFFERS": ",".join(settings.offers),
+        }
 
     def _watch(self) -> None:
         while not self._ending.wait(LOOK_S):

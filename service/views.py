@@ -5,37 +5,36 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from search.job import Job
-from search.pareto import Front, find_front, hypervolume
+from search.pareto import Front, find_front
+from search.spec import Bound
 from search.trial import Trial
-from spaces import UNITS, InvalidValue, Method, Metrics, metrics_from_dict
-from storage import Store
+from spaces import OBJECTIVES, UNITS, InvalidValue, Method, Metrics, metrics_from_dict
+from storage import Results, Store
 
-CSV_METRICS = ("accuracy", "accuracy_drop", "latency_ms", "size_bytes", "macs")
+CSV_METRICS = ("accuracy", "accuracy_drop", *OBJECTIVES[1:])
 
 
-@dataclass(frozen=True)
 class JobView:
-    """A job with all its trials and their front.
+    """A job and its front; trials beyond the front are read when they are asked for.
 
     Attributes:
         job: the job.
-        trials: by number.
-        extras: what is known of some trials besides.
-        front: of the trials.
+        front: of its trials, as points; their documents are `documents`.
     """
 
-    job: Job
-    trials: list[Trial]
-    extras: dict[int, dict[str, Any]]
-    front: Front
+    def __init__(self, results: Results, store: Store, job: Job, front: Front) -> None:
+        self._results, self._store = results, store
+        self.job, self.front = job, front
+        self._members = {trial.number for trial in front.trials}
 
     @classmethod
     def load(
         cls,
+        results: Results,
         store: Store,
         job_id: str,
         *,
@@ -44,10 +43,13 @@ class JobView:
         max_accuracy_drop: float | None = None,
         minimize: str | None = None,
     ) -> JobView:
-        """Reads a job and finds its front.
+        """Reads a job and its front.
+
+        The front of the job's own objectives is kept while trials end; another one is found from all trials.
 
         Args:
-            store: to read from.
+            results: to read from.
+            store: likewise.
             job_id: of the job.
             objectives: to trade off instead of the job's.
             method: how the objectives came about.
@@ -58,9 +60,8 @@ class JobView:
             UnknownName: there is no such job.
             InvalidValue: an objective, or what is to be minimised, is no metric.
         """
-        from search.spec import Bound
-
-        job = store.job(job_id)
+        standing = results.standing(job_id)
+        job = standing.job
         asked = [("/objectives", name) for name in objectives]
         if minimize is not None:
             asked.append(("/minimize", minimize))
@@ -70,25 +71,39 @@ class JobView:
         constraints = dict(job.spec.constraints)
         if max_accuracy_drop is not None:
             constraints = {"accuracy_drop": Bound(high=max_accuracy_drop)}
-        trials = store.all_trials(job_id)
-        front = find_front(
-            trials,
-            tuple(objectives) or job.spec.objectives,
-            reference_of(job),
-            constraints,
-            minimize=minimize,
-            method=method,
-        )
-        return cls(job, trials, store.extras(job_id), front)
+        wanted = tuple(objectives) or job.spec.objectives
+        is_kept = wanted == job.spec.objectives and method is None
+        trials = standing.trials if is_kept else results.scores(job_id)
+        reference = reference_of(job)
+        front = find_front(trials, wanted, reference, constraints, minimize=minimize, method=method)
+        return cls(results, store, job, front)
+
+    @cached_property
+    def trials(self) -> list[Trial]:
+        """All trials by number."""
+        return self._store.all_trials(self.job.id)
+
+    @cached_property
+    def extras(self) -> dict[int, dict[str, Any]]:
+        """What is known of some trials besides, by number."""
+        return self._store.extras(self.job.id)
+
+    def find(self, number: int) -> Trial:
+        """One trial.
+
+        Raises:
+            UnknownName: there is none of that number.
+        """
+        return self._store.trial(self.job.id, number)
 
     def trial(self, trial: Trial) -> dict[str, Any]:
         """A trial's document."""
-        number = trial.number
-        place = {
-            "is_knee": number == self.front.knee,
-            "on_front": any(number == member.number for member in self.front.trials),
-        }
-        return {**trial.to_dict(), **self.extras.get(number, {}), **place}
+        return self.placed({**trial.to_dict(), **self.extras.get(trial.number, {})})
+
+    def placed(self, document: dict[str, Any]) -> dict[str, Any]:
+        """A trial's document with its place on the front."""
+        number = document["trial"]
+        return {**document, "is_knee": number == self.front.knee, "on_front": number in self._members}
 
     def front_document(self) -> dict[str, Any]:
         """The front's document."""
@@ -98,6 +113,7 @@ class JobView:
         methods = {
             str(trial.metrics[name].method) for trial in self.front.trials for name in self.front.objectives
         }
+        documents = self._results.trials(self.job.id, self._members)
         return {
             "job": self.job.id,
             "objectives": list(self.front.objectives),
@@ -107,22 +123,8 @@ class JobView:
             "chosen": self.front.chosen,
             "constraint_binding": self.front.constraint_binding,
             "constraints_met": self.front.constraints_met,
-            "trials": [self.trial(trial) for trial in self.front.trials],
+            "trials": [self.placed(documents[trial.number]) for trial in self.front.trials],
         }
-
-    def hypervolumes(self) -> list[dict[str, Any]]:
-        """The hypervolume after each trial that counts, with the seconds of evaluation until then."""
-        seen: list[Trial] = []
-        rows, seconds = [], 0.0
-        reference = reference_of(self.job)
-        for trial in self.trials:
-            if not trial.state.counts:
-                continue
-            seconds += trial.seconds
-            seen = list(find_front([*seen, trial], self.front.objectives, reference).trials)
-            value = hypervolume(seen, self.front.objectives, reference)
-            rows.append({"trial": trial.number, "elapsed_s": seconds, "hypervolume": value})
-        return rows
 
 
 def reference_of(job: Job) -> Metrics:
@@ -146,9 +148,11 @@ def trials_csv(documents: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 
 def _parts(metric: str) -> tuple[str, ...]:
-    gain = {"latency_ms": ("speedup",), "size_bytes": ("ratio",), "macs": ("ratio",)}.get(metric, ())
-    interval = () if metric in {"size_bytes", "macs"} else ("low", "high")
-    return ("value", *interval, *gain)
+    if metric.startswith("accuracy"):
+        return ("value", "low", "high", *(("p_value",) if metric == "accuracy_drop" else ()))
+    if metric == "latency_ms":
+        return ("value", "low", "high", "speedup")
+    return ("value", "ratio")
 
 
 def _metric_columns() -> list[str]:

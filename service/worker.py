@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import shutil
 import signal
-import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
+from evaluators.targets import find_target
+from search.job import JobState
 from search.runners.local import LocalRunner, Surroundings
+from service.attendance import Attendance
+from service.log import configure_log
+from service.room import check_room
 from service.settings import Settings
 from spaces import LeaseLost, StorageError
 from storage import ArtifactStore, Claim, Database, Store, WorkerLock
@@ -29,27 +33,64 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
     """Runs jobs until it is told to stop; the job that is running then goes back to the queue.
 
     Args:
-        settings: where database and files are.
+        settings: where database and files are, and whose jobs are taken.
         stop: set it to end the loop.
     """
     database = Database(settings.database_url)
-    store = Store(database)
     try:
-        with WorkerLock(settings.data_dir) as lock:
+        with WorkerLock(settings.data_dir) as lock, Attendance(database, lock.id, settings.offers):
+            structlog.contextvars.bind_contextvars(worker=lock.id)
             while not stop.is_set():
                 try:
-                    claim = store.claim(lock)
-                    if claim is None:
-                        stop.wait(POLL_S)
-                        continue
-                    run_claim(claim, settings, store, stop.is_set)
+                    wait_s = _take_one(settings, database, lock, stop)
                 except LeaseLost as error:
                     _log.warning("the job is another worker's now", reason=str(error))
+                    wait_s = 0.0
                 except StorageError as error:
-                    _log.error("the database cannot serve; trying again", reason=str(error))
-                    stop.wait(RETRY_S)
+                    _log.error("the database or the disk cannot serve; trying again", reason=str(error))
+                    wait_s = RETRY_S
+                stop.wait(wait_s)
     finally:
         database.close()
+
+
+def _take_one(settings: Settings, database: Database, lock: WorkerLock, stop: threading.Event) -> float:
+    """Takes a job and runs it; returns the seconds to wait before the next."""
+    check_room(settings, database)
+    store = Store(database)
+    claim = store.claim(lock, offers=settings.offers)
+    if claim is None:
+        return POLL_S
+    try:
+        run_claim(claim, settings, store, stop.is_set)
+    except LeaseLost:
+        raise
+    except StorageError as error:
+        _give_back(claim, str(error), stop)
+        raise
+    except Exception as error:  # noqa: BLE001 - a fault of one job must not end the worker
+        _log.exception("the job ended this attempt", job=claim.job.id)
+        claim.give_up(" ".join(f"{type(error).__name__}: {error}".split()))
+        return RETRY_S
+    return 0.0
+
+
+def _give_back(claim: Claim, why: str, stop: threading.Event) -> None:
+    """Puts a job back that could not go on; it waits for the disk or the database, and no attempt is counted.
+
+    Where even that cannot be stored until the worker stops, the job is found without its worker later.
+    """
+    while True:
+        try:
+            claim.release(JobState.QUEUED, why)
+        except LeaseLost:
+            return
+        except StorageError as error:
+            _log.error("the job cannot be put back yet", job=claim.job.id, reason=str(error))
+            if stop.wait(RETRY_S):
+                return
+        else:
+            return
 
 
 def run_claim(
@@ -72,8 +113,8 @@ def run_claim(
         say: told of stages and of the running trial's share.
     """
     scratch = settings.scratch_dir / f"{claim.job.id}-{claim.job.attempt}"
-    log = _log.bind(job=claim.job.id)
-    log.info("job taken", attempt=claim.job.attempt)
+    structlog.contextvars.bind_contextvars(job=claim.job.id)
+    _log.info("job taken", attempt=claim.job.attempt)
     try:
         surroundings = Surroundings(
             scratch,
@@ -81,46 +122,33 @@ def run_claim(
             remember=store.put_inventory,
             should_stop=should_stop,
             allow_files=allow_files,
+            find_target=partial(find_target, directory=settings.targets_dir, allow_files=allow_files),
             say=say,
         )
         state = LocalRunner(claim, surroundings).run()
-        log.info("job left", state=str(state))
+        _log.info("job left", state=str(state))
     finally:
+        structlog.contextvars.unbind_contextvars("job")
         shutil.rmtree(scratch, ignore_errors=True)
 
 
 def main() -> None:
-    """The command line of the process; people use ``tauten worker``."""
+    """The command line of the process; people use ``tauten worker``.
+
+    The database's address may hold a password, so it comes as ``TAUTEN_DATABASE`` and not as an argument.
+    """
     parser = argparse.ArgumentParser(prog="python -m service.worker")
-    parser.add_argument("--database", required=True)
     parser.add_argument("--data", required=True, type=Path)
     parser.add_argument("--supervised", action="store_true", help="stop when standard input closes")
     arguments = parser.parse_args()
-    configure_log()
+    settings = Settings.load(data_dir=arguments.data)
+    configure_log(log_format=settings.log_format)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     if arguments.supervised:
         threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
-    run_worker(Settings.load(data_dir=arguments.data, database_url=arguments.database), stop)
-
-
-def configure_log(level: int = logging.INFO) -> None:
-    """Logs lines of key and value to standard error.
-
-    Args:
-        level: what is less is left out.
-    """
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    run_worker(settings, stop)
 
 
 def _wait_for_end(stop: threading.Event) -> None:

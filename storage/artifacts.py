@@ -10,7 +10,8 @@ import os
 import re
 import shutil
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -54,6 +55,59 @@ class ArtifactStore:
         if not path.is_file():
             raise StorageError(f"artifact {digest} is missing from {self._root}")
         return path
+
+    def digests(self) -> Iterator[str]:
+        """Every file that is there, in no order."""
+        for path in (self._root / "sha256").glob("??/*"):
+            if _DIGEST.fullmatch(digest := f"sha256:{path.parent.name}{path.name}"):
+                yield digest
+
+    def discard(self, digest: str, *, unused_for_s: float) -> int:
+        """Removes a file that nothing refers to, unless it was stored again just now.
+
+        A trial's file is stored a moment before its row is, and storing it again renews its time.
+
+        Args:
+            digest: of the file; one that is not there is no error.
+            unused_for_s: a file that was stored since stays.
+
+        Returns:
+            The bytes that were freed.
+
+        Raises:
+            StorageError: the file cannot be removed, or it is no digest.
+        """
+        place = self._place(digest)
+        aside = place.with_name(f".{place.name}.gone")
+        try:
+            place.replace(aside)  # first: whoever stores the file now makes another
+            found = aside.stat()
+            if found.st_mtime > time.time() - unused_for_s:
+                os.link(aside, place)
+                aside.unlink()
+                return 0
+            aside.unlink()
+        except (FileNotFoundError, FileExistsError):  # gone already, or stored again meanwhile
+            aside.unlink(missing_ok=True)
+            return 0
+        except OSError as error:
+            raise StorageError(f"cannot remove {place}: {error}") from error
+        return found.st_size
+
+    def sweep(self, *, older_than_s: float) -> int:
+        """Removes what processes that were killed left half written.
+
+        Returns:
+            The bytes that were freed.
+        """
+        freed = 0
+        for path in [*self._root.glob("incoming-*"), *(self._root / "sha256").glob("??/.*.gone")]:
+            with suppress(FileNotFoundError):
+                found = path.stat()
+                if found.st_mtime < time.time() - older_than_s:
+                    path.unlink()
+                    freed += found.st_size
+        return freed
 
     def verify(self, digest: str) -> ArtifactRef:
         """Reads a file and compares it with its digest.

@@ -15,8 +15,11 @@ from search.job import Job, JobState, Progress
 from spaces import Conflict, LeaseLost, metrics_to_dict
 from storage.columns import UtcNow
 from storage.events import change_state, record
+from storage.front import find_again, keep_front
 from storage.jobs import job_value
-from storage.queue import HELD
+from storage.profiles import read_profile, write_profile
+from storage.queue import ATTEMPTS_CAP, HELD, end_attempt
+from storage.retention import free_artifacts
 from storage.tables import JobRow
 from storage.trials import FINAL, final_row, lose_running, read_trials, write_trial
 
@@ -41,13 +44,23 @@ class Claim:
         worker: id of the worker.
         fence: of this claim.
         lease_s: how long the worker may be silent.
+        attempts_cap: claims in a row that end no trial before a job fails as poison.
 
     Attributes:
         job: as of the claim or the last `heartbeat`: a budget that was raised shows here.
     """
 
-    def __init__(self, database: Database, job: Job, worker: str, fence: int, lease_s: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        job: Job,
+        worker: str,
+        fence: int,
+        lease_s: float,
+        attempts_cap: int = ATTEMPTS_CAP,
+    ) -> None:
         self.job = job
+        self._attempts_cap = attempts_cap
         self._database, self._worker, self._fence, self._lease_s = database, worker, fence, lease_s
 
     def heartbeat(self) -> JobState:
@@ -96,6 +109,7 @@ class Claim:
             if total > self.job.spec.budget.trials:  # raised since the worker last looked
                 progress = replace(progress, total=total)
             row.progress, row.fruitless = progress.to_dict(), 0
+            keep_front(session, row, trial)
             told = {"trial": trial.number, "state": str(trial.state), "reason": trial.reason}
             record(session, row, "trial.finished", told | {"progress": progress.to_dict()})
 
@@ -128,7 +142,23 @@ class Claim:
             for trial in trials:
                 stored = final_row(session, row.id, trial.number)
                 stored.metrics, stored.violates = metrics_to_dict(trial.metrics), dict(trial.violates)
+            find_again(session, row)
             record(session, row, "front.remeasured", {"trials": sorted(trial.number for trial in trials)})
+
+    def stored_profile(self, key: str) -> dict[str, Any] | None:
+        """A profile that some job stored before, which this one uses from now on, or ``None``."""
+        with self._held() as (session, row):
+            document = read_profile(session, key)
+            if document is not None:
+                row.profile_key = key
+            return document
+
+    def store_profile(self, key: str, document: dict[str, Any]) -> None:
+        """Stores the profile that the job uses; an earlier one of the same key is replaced."""
+        with self._held() as (session, row):
+            write_profile(session, key, document)
+            row.profile_key = key
+            record(session, row, "profile", {"key": key})
 
     def note(self, kind: str, data: dict[str, Any]) -> None:
         """Tells whoever watches the job about something."""
@@ -160,6 +190,21 @@ class Claim:
             row.worker = row.lease_until = None
             if state != row.state:
                 change_state(session, row, state, reason)
+            if state.is_final:
+                free_artifacts(session, row)
+
+    def give_up(self, error: str) -> None:
+        """Ends an attempt that a fault of the worker's own ended; the job waits again.
+
+        With as many attempts in a row that ended no trial as the cap allows, it fails as poison instead.
+
+        Args:
+            error: one line for a person; the job keeps it as its last error.
+        """
+        with self._held() as (session, row):
+            lose_running(session, row, error)
+            row.worker = row.lease_until = None
+            end_attempt(session, row, error, self._attempts_cap)
 
     @contextmanager
     def _held(self) -> Iterator[tuple[Session, JobRow]]:

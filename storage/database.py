@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from spaces import InvalidValue, StorageError
-from storage import schema
+from storage import backup, schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,6 +97,62 @@ class Database:
             has = "has no schema" if found is None else f"has schema {found}"
             remedy = "run 'tauten db upgrade'" if schema.is_known(found) else "install a newer tauten"
             raise StorageError(f"database {self} {has}, this version needs {schema.head()}; {remedy}")
+
+    def backup(self, to: Path) -> None:
+        """Writes a copy of the database, as of one moment, while others go on using it.
+
+        Args:
+            to: an SQLite file, or for PostgreSQL an archive that ``pg_restore`` reads; must not exist.
+
+        Raises:
+            StorageError: it exists, cannot be written, or ``pg_dump`` is missing or fails.
+        """
+        if to.exists():
+            raise StorageError(f"{to} exists; name another file for the backup")
+        aside = to.with_name(f".{to.name}.part")
+        aside.unlink(missing_ok=True)
+        try:
+            to.parent.mkdir(parents=True, exist_ok=True)
+            if self._is_sqlite:
+                backup.copy_file(Path(self._url.database or ""), aside)
+            else:
+                backup.dump(self._url, aside)
+            aside.replace(to)
+        except OSError as error:
+            raise StorageError(f"cannot write {to}: {error}") from error
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def check_integrity(self) -> None:
+        """Passes when an SQLite file is whole; a server looks after its own files.
+
+        Raises:
+            StorageError: it is damaged; the message has what was found first.
+        """
+        if not self._is_sqlite:
+            return
+        with _translated(self), self._engine.connect() as connection:
+            found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one()
+            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+        if found != "ok" or broken is not None:
+            detail = found if found != "ok" else f"a row of {broken[0] if broken else ''} refers to nothing"
+            raise StorageError(f"database {self} is damaged: {detail}; restore a backup")
+
+    def headroom_bytes(self) -> int | None:
+        """How much more an SQLite file may hold; ``None`` where that is not known, as with a server.
+
+        Raises:
+            StorageError: the database cannot serve.
+        """
+        if not self._is_sqlite:
+            return None
+        names = ("page_size", "page_count", "max_page_count", "freelist_count")
+        with _translated(self), self._engine.connect() as connection:
+            size, used, most, free = (
+                int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()) for name in names
+            )
+        on_disk = shutil.disk_usage(Path(self._url.database or "").parent).free
+        return min((most - used + free) * size, on_disk)
 
     def close(self) -> None:
         """Closes every connection; the next use opens new ones."""

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
 
+from search.job import JobState
 from spaces import InvalidValue, shown
 from storage.columns import UtcNow
 from storage.pages import check_limit
 from storage.tables import EventRow, JobRow
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy.orm import Session
-
-    from search.job import JobState
 
 
 MAX_SEQ: Final = 2**63 - 1
@@ -43,6 +43,21 @@ class Event:
         """The JSON form."""
         at = self.at.isoformat().replace("+00:00", "Z")
         return {"seq": self.seq, "kind": self.kind, "at": at, "data": self.data}
+
+
+@dataclass(frozen=True, slots=True)
+class Standpoint:
+    """How far a job has come.
+
+    Attributes:
+        revision: number of its newest event.
+        is_final: it has ended.
+        is_gone: it was deleted.
+    """
+
+    revision: int
+    is_final: bool
+    is_gone: bool = False
 
 
 def record(session: Session, job: JobRow, kind: str, data: dict[str, Any]) -> None:
@@ -72,6 +87,18 @@ def change_state(session: Session, job: JobRow, state: JobState, reason: str | N
     if state.is_final:
         job.worker = job.lease_until = None
     record(session, job, "job.state", {"state": str(state), "reason": reason})
+
+
+def read_standpoints(session: Session, job_ids: Sequence[str]) -> dict[str, Standpoint]:
+    """Where some jobs stand; those that are gone are left out."""
+    found = {}
+    for start in range(0, len(job_ids), 500):
+        columns = select(JobRow.id, JobRow.last_event, JobRow.state)
+        for job_id, revision, state in session.execute(
+            columns.where(JobRow.id.in_(job_ids[start : start + 500]))
+        ):
+            found[job_id] = Standpoint(revision, JobState(state).is_final)
+    return found
 
 
 def read_events(session: Session, job_id: str, after: int, limit: int) -> list[Event]:

@@ -21,23 +21,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 import psutil
-from sqlalchemy import ColumnElement, exists, select, true, update
+from sqlalchemy import ColumnElement, Select, or_, select, true, update
 
 from search.job import JobState
 from spaces import StorageError, digest_bytes
 from storage.columns import UtcNow
 from storage.events import change_state
+from storage.quotas import at_their_limit, may_run
 from storage.tables import JobRow
 from storage.trials import lose_running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from sqlalchemy.orm import Session
 
 HELD: Final = tuple(str(state) for state in (JobState.RUNNING, JobState.PAUSED, JobState.CANCELLING))
 """States in which a worker may hold a job."""
+
+ATTEMPTS_CAP: Final = 5
+"""Claims in a row that end no trial before a job fails as poison."""
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _STALE_S: Final = 86_400
@@ -118,14 +122,19 @@ class Abandoned:
     is_certain: bool
 
 
-def take(session: Session, worker: WorkerLock, lease_s: float, attempts_cap: int) -> JobRow | None:
-    """Takes the oldest job that waits, after putting back those whose worker is dead.
+def take(
+    session: Session, worker: WorkerLock, lease_s: float, attempts_cap: int, offers: Sequence[str] = ()
+) -> JobRow | None:
+    """Takes the oldest job of the highest priority, after putting back those whose worker is dead.
+
+    A job whose owner runs as many as their key allows is passed over.
 
     Args:
         session: a writing transaction.
         worker: who takes it.
         lease_s: how long the worker may be silent.
         attempts_cap: claims in a row that end no trial before a job fails as poison.
+        offers: targets whose jobs are taken; all where none are given.
 
     Returns:
         The job, now running under a new fence, or ``None`` where nothing waits.
@@ -134,9 +143,7 @@ def take(session: Session, worker: WorkerLock, lease_s: float, attempts_cap: int
         _put_back(session, abandoned, attempts_cap)
     session.flush()
     # SQLAlchemy drops FOR UPDATE SKIP LOCKED silently on SQLite, where the write lock makes this safe.
-    oldest = (
-        select(JobRow.number).where(JobRow.state == str(JobState.QUEUED)).order_by(JobRow.number).limit(1)
-    )
+    oldest = _waiting(offers).order_by(JobRow.priority.desc(), JobRow.number).limit(1)
     job = session.scalars(
         update(JobRow)
         .where(JobRow.number == oldest.correlate(None).with_for_update(skip_locked=True).scalar_subquery())
@@ -152,16 +159,48 @@ def take(session: Session, worker: WorkerLock, lease_s: float, attempts_cap: int
     ).one_or_none()
     if job is None:
         return None
+    if not may_run(session, job.owner):  # another worker took one of the owner's at the same time
+        job.worker = job.lease_until = None
+        job.attempt, job.fruitless = job.attempt - 1, job.fruitless - 1
+        return None
     if job.started_at is None:
         job.started_at = session.scalar(select(UtcNow()))
     change_state(session, job, JobState.RUNNING)
     return job
 
 
-def has_work(session: Session, worker: WorkerLock) -> bool:
+def has_work(session: Session, worker: WorkerLock, offers: Sequence[str] = ()) -> bool:
     """Something waits, or has lost its worker; asked first, so that idle workers take no write lock."""
-    queued = select(exists().where(JobRow.state == str(JobState.QUEUED)))
-    return bool(session.scalar(queued)) or any(True for _ in _abandoned(session, worker))
+    queued = session.scalar(_waiting(offers).limit(1))
+    return queued is not None or any(True for _ in _abandoned(session, worker))
+
+
+def end_attempt(session: Session, job: JobRow, why: str, attempts_cap: int) -> None:
+    """Puts a job that nobody holds any more back into the queue, or fails it as poison.
+
+    Args:
+        session: a writing transaction.
+        job: locked by this transaction, its worker gone.
+        why: the attempt ended; the job keeps it as its last error.
+        attempts_cap: claims in a row that end no trial before a job fails as poison.
+    """
+    job.last_error = why
+    if job.state == JobState.CANCELLING:
+        change_state(session, job, JobState.CANCELLED, why)
+    elif job.state == JobState.RUNNING and job.fruitless >= attempts_cap:
+        change_state(
+            session, job, JobState.FAILED, f"poison: {job.fruitless} attempts ended no trial; last: {why}"
+        )
+    elif job.state == JobState.RUNNING:
+        change_state(session, job, JobState.QUEUED, why)
+
+
+def _waiting(offers: Sequence[str]) -> Select[int]:
+    """Numbers of the jobs that may be taken, in no order."""
+    query = select(JobRow.number).where(JobRow.state == str(JobState.QUEUED))
+    if offers:
+        query = query.where(JobRow.target.in_(offers))
+    return query.where(or_(JobRow.owner.is_(None), JobRow.owner.not_in(at_their_limit())))
 
 
 def _abandoned(session: Session, worker: WorkerLock) -> Iterator[Abandoned]:
@@ -193,14 +232,7 @@ def _put_back(session: Session, abandoned: Abandoned, attempts_cap: int) -> None
     why = f"worker {abandoned.worker} {'died' if abandoned.is_certain else 'was silent beyond its lease'}"
     lost = lose_running(session, job, why)
     why += f" while trial {', '.join(map(str, lost))} was running" if lost else ""
-    if job.state == JobState.CANCELLING:
-        change_state(session, job, JobState.CANCELLED, why)
-    elif job.state == JobState.RUNNING and job.fruitless >= attempts_cap:
-        change_state(
-            session, job, JobState.FAILED, f"poison: {job.fruitless} attempts ended no trial; last: {why}"
-        )
-    elif job.state == JobState.RUNNING:
-        change_state(session, job, JobState.QUEUED, why)
+    end_attempt(session, job, why, attempts_cap)
 
 
 def _is_free(path: Path) -> bool:

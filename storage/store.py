@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import select
 
+from search.job import Keep
 from search.trial import ArtifactRef, Trial, TrialState
 from spaces import StorageError, UnknownName
 from storage import jobs, queue
 from storage.claim import Claim
 from storage.columns import UtcNow
 from storage.database import Database, insert_into
-from storage.events import Event, read_events
+from storage.events import Event, Standpoint, read_events, read_standpoints
+from storage.retention import forget_unused, used_digests
 from storage.tables import ArtifactRow, InventoryRow, TrialRow
 from storage.trials import page_of_trials, read_trial, read_trials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+    from sqlalchemy.orm import Session
 
     from search.job import Job, JobState
     from search.spec import JobSpec
     from storage.pages import Page
+    from storage.tables import JobRow
+
+    Revisions: TypeAlias = Collection[int] | None
 
 
 class Store:
@@ -37,17 +44,35 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def submit(self, spec: JobSpec, *, idempotency_key: str | None = None) -> tuple[Job, bool]:
+    def submit(
+        self,
+        spec: JobSpec,
+        *,
+        idempotency_key: str | None = None,
+        owner: str | None = None,
+        priority: int = 0,
+        keep: Keep = Keep.ALL,
+    ) -> tuple[Job, bool]:
         """Queues a job.
+
+        Args:
+            spec: what to search.
+            idempotency_key: of the owner, the same key makes the same job once.
+            owner: id of the API key that asks, or ``None``.
+            priority: a job of a higher one is taken first.
+            keep: whose artifacts stay when the job has ended.
 
         Returns:
             The job, and whether it was created now: with a key that was used before, it is the earlier job.
 
         Raises:
             IdempotencyMismatch: the key was used for another specification.
+            InvalidValue: the key's length, or the priority.
+            QuotaExceeded: as many of the owner's jobs wait as may.
         """
+        asked = jobs.Submission(idempotency_key, owner, priority, keep)
         with self._database.writing() as session:
-            row, is_new = jobs.submit(session, spec, idempotency_key)
+            row, is_new = jobs.submit(session, spec, asked)
             session.flush()
             return jobs.job_value(row), is_new
 
@@ -73,54 +98,64 @@ class Store:
         with self._database.reading() as session:
             return jobs.page_of_jobs(session, limit, cursor, states, workload, target)
 
-    def delete(self, job_id: str) -> None:
-        """Removes a job that has ended, with its trials and events; artifacts stay.
+    def delete(self, job_id: str, *, revisions: Revisions = None) -> list[ArtifactRef]:
+        """Removes a job that has ended, with its trials and events.
+
+        Args:
+            job_id: the job.
+            revisions: of which the job must have one, where they are given.
+
+        Returns:
+            The artifacts that no other job has; their files may go.
 
         Raises:
             Conflict: the job has not ended.
+            StaleWrite: the job has another revision.
         """
         with self._database.writing() as session:
-            jobs.delete(session, jobs.find(session, job_id, lock=True))
+            return jobs.delete(session, jobs.find(session, job_id, lock=True, revisions=revisions))
 
-    def cancel(self, job_id: str) -> Job:
+    def cancel(self, job_id: str, *, revisions: Revisions = None) -> Job:
         """Ends a job that no worker holds, asks the worker otherwise; asking twice changes nothing.
 
         Raises:
             Conflict: the job has succeeded or failed.
+            StaleWrite: the job has none of the revisions.
         """
-        with self._database.writing() as session:
-            jobs.cancel(session, row := jobs.find(session, job_id, lock=True))
-            return jobs.job_value(row)
+        return self._change(job_id, revisions, jobs.cancel)
 
-    def pause(self, job_id: str) -> Job:
+    def pause(self, job_id: str, *, revisions: Revisions = None) -> Job:
         """Holds a job; a worker that has it lets go when it next looks.
 
         Raises:
             Conflict: the job has ended or is being cancelled.
+            StaleWrite: the job has none of the revisions.
         """
-        with self._database.writing() as session:
-            jobs.pause(session, row := jobs.find(session, job_id, lock=True))
-            return jobs.job_value(row)
+        return self._change(job_id, revisions, jobs.pause)
 
-    def resume(self, job_id: str) -> Job:
+    def resume(self, job_id: str, *, revisions: Revisions = None) -> Job:
         """Lets a paused job go on: in the queue, or with the worker that has not let go yet.
 
         Raises:
             Conflict: the job has ended or is being cancelled.
+            StaleWrite: the job has none of the revisions.
         """
-        with self._database.writing() as session:
-            jobs.resume(session, row := jobs.find(session, job_id, lock=True))
-            return jobs.job_value(row)
+        return self._change(job_id, revisions, jobs.resume)
 
-    def raise_budget(self, job_id: str, trials: int) -> Job:
+    def raise_budget(self, job_id: str, trials: int, *, revisions: Revisions = None) -> Job:
         """Raises the number of trials; a job that has succeeded is queued again.
 
         Raises:
             InvalidValue: at ``/budget/trials``: not more than now.
-            Conflict: the job failed, was cancelled or is being cancelled.
+            Conflict: the job failed, was cancelled or is being cancelled, or did not keep its artifacts.
+            StaleWrite: the job has none of the revisions.
         """
+        return self._change(job_id, revisions, lambda session, row: jobs.raise_budget(session, row, trials))
+
+    def _change(self, job_id: str, revisions: Revisions, change: Callable[[Session, JobRow], None]) -> Job:
         with self._database.writing() as session:
-            jobs.raise_budget(session, row := jobs.find(session, job_id, lock=True), trials)
+            row = jobs.find(session, job_id, lock=True, revisions=revisions)
+            change(session, row)
             return jobs.job_value(row)
 
     def trials(
@@ -169,6 +204,17 @@ class Store:
             jobs.find(session, job_id)
             return read_events(session, job_id, after, limit)
 
+    def standpoints(self, job_ids: Sequence[str]) -> dict[str, Standpoint]:
+        """How far some jobs have come, by id; those that are gone are left out."""
+        with self._database.reading() as session:
+            return read_standpoints(session, job_ids)
+
+    def used_digests(self) -> set[str]:
+        """Every artifact that a trial has, or that is a job's uncompressed model; others are forgotten."""
+        with self._database.writing() as session:
+            forget_unused(session)
+            return used_digests(session)
+
     def artifact(self, digest: str) -> ArtifactRef:
         """A deployable file by its digest.
 
@@ -194,14 +240,22 @@ class Store:
             values = {"document": document, "created_at": UtcNow()}
             session.execute(insert.on_conflict_do_update(index_elements=["key"], set_=values))
 
-    def claim(self, worker: queue.WorkerLock, *, lease_s: float = 60, attempts_cap: int = 5) -> Claim | None:
-        """Takes the oldest job that waits, jobs of dead workers included.
+    def claim(
+        self,
+        worker: queue.WorkerLock,
+        *,
+        lease_s: float = 60,
+        attempts_cap: int = queue.ATTEMPTS_CAP,
+        offers: Sequence[str] = (),
+    ) -> Claim | None:
+        """Takes the oldest job of the highest priority, jobs of dead workers included.
 
         Args:
             worker: who takes it; its lock must be held.
             lease_s: how long the worker may be silent before others take the job over.
             attempts_cap: a job that was claimed so often in a row without ending a trial fails when its
                 worker dies again.
+            offers: targets whose jobs are taken; all where none are given.
 
         Returns:
             The claim, or ``None`` where nothing waits.
@@ -212,11 +266,12 @@ class Store:
         if not worker.is_held:
             raise StorageError(f"worker {worker.id} does not hold its lock; claim inside its 'with' block")
         with self._database.reading() as session:
-            if not queue.has_work(session, worker):
+            if not queue.has_work(session, worker, offers):
                 return None
         with self._database.writing() as session:
-            row = queue.take(session, worker, lease_s, attempts_cap)
+            row = queue.take(session, worker, lease_s, attempts_cap, offers)
             session.flush()
             if row is None:
                 return None
-            return Claim(self._database, jobs.job_value(row), worker.id, row.fence, lease_s)
+            job = jobs.job_value(row)
+            return Claim(self._database, job, worker.id, row.fence, lease_s, attempts_cap)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime  # noqa: TC003 - SQLAlchemy reads the annotations
 from typing import Any
 
-from sqlalchemy import BigInteger, Double, ForeignKey, Index, Integer, MetaData
+from sqlalchemy import BigInteger, Boolean, Double, ForeignKey, Index, Integer, MetaData
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from storage.columns import Document, Line, Name, UtcDateTime, UtcNow
@@ -37,12 +37,21 @@ class JobRow(Table):
         fence: grows with each claim; a write by an older claim is refused.
         lease_until: when a worker that is not heard of counts as dead.
         fruitless: claims in a row that have ended no trial.
-        last_event: number of the newest event; counted here, so that a job's events have no gaps.
+        last_event: number of the newest event; counted here, so that a job's events have no gaps. Whatever
+            changes what a user sees of a job tells an event, so it is the job's revision as well.
+        owner: id of the API key that submitted the job, or ``None`` where none was needed.
+        priority: a job of a higher one is taken first.
+        keep: which trials' artifacts stay when the job has ended.
+        last_error: why the last attempt ended without a trial.
+        front_rule: how the stored front was found; another number than the code's has it found again.
+        profile_key: of the profile that the job uses.
     """
 
     __tablename__ = "jobs"
     __table_args__ = (
         Index(None, "state", "number"),
+        Index(None, "state", "priority", "number"),
+        Index(None, "owner", "state"),
         Index(None, "workload", "number"),
         Index(None, "target", "number"),
         {"sqlite_autoincrement": True},
@@ -68,6 +77,12 @@ class JobRow(Table):
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     fruitless: Mapped[int] = mapped_column(default=0)
     last_event: Mapped[int] = mapped_column(BigInteger, default=0)
+    owner: Mapped[str | None] = mapped_column(Name)
+    priority: Mapped[int] = mapped_column(default=0, server_default="0")
+    keep: Mapped[str] = mapped_column(Name, default="all", server_default="all")
+    last_error: Mapped[str | None] = mapped_column(Line)
+    front_rule: Mapped[int] = mapped_column(default=0, server_default="0")
+    profile_key: Mapped[str | None] = mapped_column(Name)
 
 
 class ArtifactRow(Table):
@@ -103,6 +118,33 @@ class TrialRow(Table):
     extras: Mapped[dict[str, Any] | None] = mapped_column(Document)
 
 
+class FrontRow(Table):
+    """A trial that is on its job's front, kept as trials end."""
+
+    __tablename__ = "front_members"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+
+
+class StepRow(Table):
+    """The front's hypervolume after a trial that counts.
+
+    Attributes:
+        elapsed_s: seconds of evaluation until then.
+        has_risen: the trial raised the hypervolume.
+    """
+
+    __tablename__ = "front_steps"
+    __table_args__ = (Index(None, "job_id", "has_risen", "number"),)
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    elapsed_s: Mapped[float] = mapped_column(Double)
+    hypervolume: Mapped[float] = mapped_column(Double)
+    has_risen: Mapped[bool] = mapped_column(Boolean)
+
+
 class EventRow(Table):
     """Something that happened to a job; never changed."""
 
@@ -123,3 +165,64 @@ class InventoryRow(Table):
     key: Mapped[str] = mapped_column(Name, primary_key=True)
     document: Mapped[dict[str, Any]] = mapped_column(Document)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=UtcNow())
+
+
+class ProfileRow(Table):
+    """Sensitivities and costs of a workload's layers on a target, measured once and used by many jobs."""
+
+    __tablename__ = "profiles"
+
+    key: Mapped[str] = mapped_column(Name, primary_key=True)
+    document: Mapped[dict[str, Any]] = mapped_column(Document)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=UtcNow())
+
+
+class WorkerRow(Table):
+    """A worker process.
+
+    Attributes:
+        offers: targets whose jobs it takes; empty for all.
+        seen_at: when it was last heard of, in the database's clock.
+        left_at: when it stopped in order.
+    """
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(Name, primary_key=True)
+    host: Mapped[str] = mapped_column(Name)
+    pid: Mapped[int] = mapped_column(BigInteger)
+    offers: Mapped[list[str]] = mapped_column(Document)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=UtcNow())
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=UtcNow())
+    left_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class KeyRow(Table):
+    """An API key; of its secret only a digest is known.
+
+    Attributes:
+        scope: read, write or admin; each includes those before it.
+        max_queued: jobs that may wait at once, or ``None`` for any number.
+        max_running: jobs that may run at once, or ``None`` for any number.
+    """
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(Name, primary_key=True)
+    name: Mapped[str] = mapped_column(Line)
+    digest: Mapped[str] = mapped_column(Name)
+    scope: Mapped[str] = mapped_column(Name)
+    max_queued: Mapped[int | None]
+    max_running: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=UtcNow())
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class SessionRow(Table):
+    """A browser that has shown an API key; of its cookie only a digest is known."""
+
+    __tablename__ = "sessions"
+
+    digest: Mapped[str] = mapped_column(Name, primary_key=True)
+    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"))
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)

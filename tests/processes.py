@@ -52,7 +52,7 @@ class Served:
                  "--data", str(self.data), "--workers", str(self.workers)],
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        wait_until(lambda: self.process.poll() is not None or self.client.is_ready(), 30, "the service")
+        wait_until(lambda: self.process.poll() is not None or self.client.is_ready(), 90, "the service")
         assert self.process.poll() is None, (self.data.parent / "serve.log").read_text()
         return self
 
@@ -80,9 +80,9 @@ class Served:
 
 @contextmanager
 def served(directory, **options):
-    server = Served(directory / "data", **options).start()
+    server = Served(directory / "data", **options)
     try:
-        yield server
+        yield server.start()
     finally:
         server.stop()
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from evaluators.children import PATIENT
-from service.cli import catalogue, database, demo, jobs, recipe, search, serve
+from service.cli import catalogue, database, demo, jobs, key, recipe, search, serve, targets
 from service.cli.output import FAILED, WRONG_USAGE, err
 from spaces import InvalidValue, TautenError, UnknownName
 
@@ -30,9 +30,11 @@ app.command("worker")(serve.worker)
 app.command("apply")(recipe.apply)
 app.command("verify")(recipe.verify)
 app.add_typer(jobs.app, name="job")
-app.add_typer(catalogue.targets, name="targets")
+app.add_typer(recipe.app, name="recipe")
+app.add_typer(targets.app, name="targets")
 app.add_typer(catalogue.workloads, name="workloads")
 app.add_typer(database.app, name="db")
+app.add_typer(key.app, name="key")
 
 
 def _show_version(is_asked: bool) -> None:

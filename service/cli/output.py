@@ -59,6 +59,20 @@ def front_table(front: dict[str, Any]) -> Table:
     return table
 
 
+def methods_note(front: dict[str, Any]) -> str | None:
+    """What of a front's numbers is not measured, in a sentence for a person; ``None`` where all are."""
+    metrics = [trial["metrics"] for trial in front["trials"]] or [front["reference"]["metrics"]]
+    notes = []
+    latencies = [found["latency_ms"] for found in metrics if "latency_ms" in found]
+    if any(item["method"] == "modelled" for item in latencies):
+        is_calibrated = all(item.get("calibrated") for item in latencies)
+        how = "fitted to measurements" if is_calibrated else "uncalibrated: trust ratios before milliseconds"
+        notes.append(f"latency is modelled from the target's figures ({how})")
+    if any(found["accuracy"]["method"] == "simulated" for found in metrics if "accuracy" in found):
+        notes.append("accuracy is simulated: this machine has no kernel for the target's bits")
+    return "; ".join(notes) or None
+
+
 def _row(name: str, metrics: dict[str, Any], test: dict[str, Any] | None, marks: str) -> list[str]:
     accuracy, latency, size = (metrics.get(metric) for metric in ("accuracy", "latency_ms", "size_bytes"))
     return [

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import NoneType
 from typing import Annotated, Any
 
 import typer
@@ -16,14 +17,17 @@ import typer
 from evaluators.targets import find_target
 from evaluators.workloads import is_file_reference, list_workloads
 from search.job import Job, JobState
+from search.profile import DEFAULT_PROFILE, PROFILES
 from search.samplers import SAMPLERS
 from search.spec import DEFAULT_SAMPLER, JobSpec
+from search.targeting import aimed
 from service.cli.output import (
     CONSTRAINTS_UNMET,
     FAILED,
     AsJson,
     err,
     front_table,
+    methods_note,
     out,
     print_json,
     printing_aside,
@@ -31,17 +35,19 @@ from service.cli.output import (
 from service.cli.watching import watch
 from service.documents import read_document
 from service.files import export, write_aside
+from service.log import configure_log
 from service.settings import Settings
 from service.views import JobView
-from service.worker import configure_log, run_claim
-from spaces import Policy, TautenError, UnknownName
-from storage import ArtifactStore, Claim, Database, Store, WorkerLock
+from spaces import HINTS, InvalidSpec, Method, Policy, TautenError, UnknownName
+from storage import ArtifactStore, Claim, Database, Results, Store, WorkerLock
 
 INTERRUPTED = 130
 WORK_DIR = ".tauten"
 
 WorkloadArgument = Annotated[str, typer.Argument(help="Registered name, or path/to/file.py:factory.")]
-TargetName = Annotated[str, typer.Option(help="Hardware target; see: tauten targets list.")]
+TargetName = Annotated[
+    str, typer.Option(help="Hardware target, see: tauten targets list; or path/to/target.yaml.")
+]
 
 
 def search(
@@ -59,8 +65,18 @@ def search(
         str, typer.Option(help="Metrics with commas between.")
     ] = "accuracy,latency_ms,size_bytes",
     sampler: Annotated[str, typer.Option(help=f"One of: {', '.join(SAMPLERS)}.")] = DEFAULT_SAMPLER,
+    profile: Annotated[
+        str, typer.Option(help=f"Sensitivities measured first, for 'guided': {', '.join(PROFILES)}.")
+    ] = DEFAULT_PROFILE,
     space: Annotated[Path | None, typer.Option(help="JSON or YAML file with the job's space.")] = None,
+    hint: Annotated[
+        str | None,
+        typer.Option("--task-hint", help=f"Narrows the default space: {', '.join(HINTS)}."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed proposes the same.", min=0)] = 0,
+    anchor: Annotated[
+        list[Path] | None, typer.Option(help="A policy to try first, as 'recipe import' writes; repeatable.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Searches compression policies and leaves front, trials, recipe, artifact and a report.
@@ -68,7 +84,9 @@ def search(
     Examples:
     [bold]tauten search digits-cnn --trials 20 --max-accuracy-drop 0.01 --out out[/]
 
-    [bold]tauten search path/to/mine.py:factory --trials 8 --out out[/]
+    [bold]tauten search digits-cnn --target raspberry-pi-5 --trials 6 --out out[/]
+
+    [bold]tauten search path/to/mine.py:factory --target path/to/board.yaml --trials 8 --out out[/]
     """
     spec = JobSpec.from_dict(
         {
@@ -76,22 +94,26 @@ def search(
             "target": target,
             "objectives": [name.strip() for name in objectives.split(",")],
             "constraints": {} if max_accuracy_drop is None else {"accuracy_drop": {"max": max_accuracy_drop}},
-            "space": None if space is None else read_document(space),
+            "space": _space(space, hint),
             "sampler": sampler,
+            "profile": profile,
             "budget": {"trials": trials, "wall_s": wall_s},
             "seed": seed,
+            "anchors": [read_document(path) for path in anchor or ()],
         }
     )
     if not is_file_reference(workload) and workload not in (known := list_workloads()):
         raise UnknownName("workload", workload, tuple(known))
-    spec.space.check(find_target(target).capabilities, target)
+    targets_dir = Settings.load().targets_dir
+    found = find_target(target, targets_dir, allow_files=True)
+    spec = aimed(spec, found)
     configure_log(logging.WARNING)
-    settings = Settings.load(data_dir=to / WORK_DIR, environ={})
+    settings = Settings.load(data_dir=to / WORK_DIR, environ={}, directory=None, targets_dir=targets_dir)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = Database(settings.database_url)
     try:
         database.upgrade()
-        _run(spec, settings, Store(database), to, as_json)
+        _run(spec, settings, database, to, as_json)
     finally:
         database.close()
 
@@ -109,12 +131,15 @@ def evaluate(
     Example: [bold]tauten evaluate policy.json --workload digits-cnn --out out[/]
     """
     from evaluators.evaluator import Evaluator
+    from evaluators.process import use_threads
     from evaluators.workloads import load_workload
 
+    use_threads()  # as a search does: other numbers give other weights
     read = Policy.from_dict(read_document(policy))
     with err.status("preparing the reference") as status, printing_aside():
         loaded = load_workload(workload, allow_files=True)
-        with Evaluator(loaded, find_target(target), to / WORK_DIR, seed=seed) as evaluator:
+        aim = find_target(target, Settings.load().targets_dir, allow_files=True)
+        with Evaluator(loaded, aim, to / WORK_DIR, seed=seed) as evaluator:
             status.update("compressing and measuring")
             outcome, path = evaluator.evaluate(read)
     if path is not None:
@@ -126,7 +151,10 @@ def evaluate(
     else:
         for name, metric in outcome.metrics.items():
             gain = metric.speedup or metric.ratio
-            out.print(f"{name:15} {metric.value:>14.6g} {metric.unit}" + (f"  {gain:.2f}x" if gain else ""))
+            how = "" if metric.method is Method.MEASURED else f"  {metric.method}"
+            how += ", uncalibrated" if metric.calibrated is False else ""
+            shown = f"{name:17} {metric.value:>14.6g} {metric.unit}" + (f"  {gain:.2f}x" if gain else "")
+            out.print(shown + how)
     if outcome.status != "completed":
         err.print(
             f"[red]{outcome.status}:[/] {(outcome.reason or '').replace('[', chr(92) + '[')}", soft_wrap=True
@@ -134,7 +162,19 @@ def evaluate(
         raise typer.Exit(FAILED)
 
 
-def _run(spec: JobSpec, settings: Settings, store: Store, to: Path, as_json: bool) -> None:
+def _space(file: Path | None, hint: str | None) -> Any:
+    """The job's ``space``: what a file says, with a hint that it does not contradict."""
+    document = None if file is None else read_document(file)
+    if hint is None or not isinstance(document, dict | NoneType):
+        return document  # what is no object is refused by whoever reads the space
+    if document and document.get("hint") not in (None, hint):
+        detail = f"is {document['hint']!r} in {file}, and --task-hint says {hint!r}; give one of them"
+        raise InvalidSpec.at("/space/hint", detail)
+    return {**(document or {}), "hint": hint}
+
+
+def _run(spec: JobSpec, settings: Settings, database: Database, to: Path, as_json: bool) -> None:
+    store = Store(database)
     job = _submit(spec, store)
     if job.progress.done and not job.state.is_final:
         err.print(
@@ -143,13 +183,16 @@ def _run(spec: JobSpec, settings: Settings, store: Store, to: Path, as_json: boo
     if not job.state.is_final:
         _work(job.id, settings, store)
         job = store.job(job.id)
-    view = JobView.load(store, job.id)
+    view = JobView.load(Results(database), store, job.id)
     written = export(view, ArtifactStore(settings.artifacts_dir), to)
     front = view.front_document()
     if as_json:
         print_json({"job": job.to_dict(), "front": front, "files": [str(path) for path in written]})
     else:
         out.print(front_table(front))
+    note = methods_note(front)
+    if note is not None:
+        err.print(note, markup=False, soft_wrap=True)
     if job.state is JobState.QUEUED:
         err.print(
             f"stopped; {job.progress.done} trials are kept in {to}. Run the same command again to go on."
@@ -215,6 +258,8 @@ def _interrupts(stop: threading.Event) -> Iterator[None]:
 
 def _work(job_id: str, settings: Settings, store: Store) -> None:
     """Runs the job in a thread, so that the terminal stays alive and Ctrl-C stops it in order."""
+    from service.worker import run_claim
+
     stop = threading.Event()
     stage: list[str] = [""]
     failure: list[BaseException] = []

@@ -10,54 +10,87 @@ from typing import Annotated
 import typer
 
 from service.cli.output import err
-from service.settings import DEFAULT_PORT, Settings
-from service.worker import configure_log, run_worker
-from storage import Database
+from service.log import configure_log
+from service.settings import InvalidSettings, Settings
+from spaces import Fault
+from storage import Database, KeyRing
 
 DataDir = Annotated[
     Path | None, typer.Option("--data", help="Directory of database, artifacts and scratch files.")
 ]
 DatabaseUrl = Annotated[str | None, typer.Option("--database", help="sqlite:////path or postgresql://…")]
+Offers = Annotated[
+    list[str] | None, typer.Option("--offers", help="A target whose jobs to take; all where none is named.")
+]
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = DEFAULT_PORT,
-    workers: Annotated[int, typer.Option(help="Worker processes; 0 serves the API only.", min=0, max=64)] = 1,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 if left out.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 8321 if left out.", min=1, max=65535)
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Worker processes, 1 if left out; 0 serves the API only.", min=0, max=64),
+    ] = None,
     data: DataDir = None,
     database: DatabaseUrl = None,
 ) -> None:
     """Serves the API and the dashboard, and runs workers.
 
+    What is left out comes from TAUTEN_… variables, then from the table [service] of tauten.toml.
+
     Example: [bold]tauten serve --port 8321 --workers 1[/]
     """
     from service.server import make_server
 
-    if host not in {"127.0.0.1", "localhost", "::1"}:
-        raise typer.BadParameter(
-            f"{host!r}: this version has no keys, so it listens on loopback only; put a proxy before it",
-            param_hint="--host",
-        )
-    configure_log()
     settings = Settings.load(data_dir=data, database_url=database, host=host, port=port, workers=workers)
+    configure_log(log_format=settings.log_format)
+    if settings.needs_key:
+        _require_key(settings)
     server = make_server(settings)
     err.print(
-        f"dashboard and API at [bold]http://{host}:{port}[/]  (data in {settings.data_dir}; Ctrl-C ends)"
+        f"dashboard and API at [bold]http://{settings.host}:{settings.port}[/]  "
+        f"(data in {settings.data_dir}; Ctrl-C ends)"
     )
     server.run()
 
 
-def worker(data: DataDir = None, database: DatabaseUrl = None) -> None:
+def worker(data: DataDir = None, database: DatabaseUrl = None, offers: Offers = None) -> None:
     """Runs jobs from the queue of a database, without an API.
 
     Example: [bold]tauten worker --database postgresql://tauten@db/tauten[/]
     """
-    configure_log()
-    settings = Settings.load(data_dir=data, database_url=database)
+    from service.worker import run_worker
+
+    given = tuple(offers) if offers else None
+    settings = Settings.load(data_dir=data, database_url=database, offers=given)
+    configure_log(log_format=settings.log_format)
     connection = Database(settings.database_url)
     connection.check()
     connection.close()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
     run_worker(settings, stop)
+
+
+def _require_key(settings: Settings) -> None:
+    """Refuses to serve others before anybody has a key: they could not call, or worse, everyone could.
+
+    Raises:
+        InvalidSettings: there is no key.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.database_url)
+    try:
+        database.upgrade()
+        if KeyRing(database).is_empty():
+            where = "--host" if not settings.is_loopback else "require_key"
+            what = f"{settings.host} can be reached by others" if not settings.is_loopback else "is set"
+            raise InvalidSettings(
+                Fault(where, f"{what} and there is no API key; make one with 'tauten key create NAME'")
+            )
+    finally:
+        database.close()

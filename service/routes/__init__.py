@@ -1,5 +1,5 @@
 """The calls of the HTTP interface, a file a resource."""
 
-from service.routes import catalogue, events, health, jobs, results
+from service.routes import catalogue, events, health, jobs, keys, results, sessions, workers
 
-__all__ = ["catalogue", "events", "health", "jobs", "results"]
+__all__ = ["catalogue", "events", "health", "jobs", "keys", "results", "sessions", "workers"]

@@ -26,7 +26,9 @@ def workloads(context: Ctx) -> dict[str, Any]:
     return {"items": items, "next_cursor": None}
 
 
-@router.get("/targets", response_model=PageOut[dict[str, Any]], operation_id="list_targets")
+@router.get(
+    "/targets", response_model=PageOut[dict[str, Any]], responses=problems(), operation_id="list_targets"
+)
 def targets(context: Ctx) -> dict[str, Any]:
     """Hardware targets."""
     return {"items": [target.to_dict() for target in context.targets.values()], "next_cursor": None}

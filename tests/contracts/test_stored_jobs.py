@@ -208,12 +208,25 @@ def test_a_deleted_job_takes_its_trials_and_events_along_and_leaves_others(store
     claim.finish(finished(0), progress(1))
     claim.release(JobState.SUCCEEDED)
     other, _ = store.submit(SPEC)
-    store.delete(claim.job.id)
+    assert store.delete(claim.job.id) == [finished(0).artifact]
     assert [job.id for job in store.jobs().items] == [other.id]
     with pytest.raises(UnknownName):
         store.events(claim.job.id)
     assert len(store.events(other.id)) == 1
-    assert store.artifact(finished(0).artifact.digest).size_bytes == 98304
+    with pytest.raises(UnknownName):
+        store.artifact(finished(0).artifact.digest)
+
+
+def test_an_artifact_stays_while_another_job_has_it(store, worker):
+    for _ in range(2):
+        store.submit(SPEC)
+        claim = store.claim(worker)
+        claim.finish(finished(0), progress(1))
+        claim.release(JobState.SUCCEEDED)
+    first, second = (job.id for job in store.jobs().items)
+    assert store.delete(first) == []
+    assert store.artifact(finished(0).artifact.digest) == finished(0).artifact
+    assert store.delete(second) == [finished(0).artifact]
 
 
 def test_a_waiting_job_is_paused_and_resumed(store, worker):

@@ -10,14 +10,21 @@ from starlette.testclient import TestClient
 from search.job import JobState
 from search.spec import JobSpec
 from service.app import create_app
+from service.log import configure_log
 from service.settings import Settings
 from spaces import Metric, metrics_to_dict
-from storage import ArtifactStore, Database, Store, WorkerLock
+from storage import ArtifactStore, Database, Results, Store, WorkerLock
 from tests.contracts.samples import progress
 from tests.service.samples import REFERENCE, SPEC, finished
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _log():
+    """As the service's processes have it; structlog's own default paints each error's trace for twenty seconds."""
+    configure_log()
 
 
 @pytest.fixture
@@ -34,8 +41,15 @@ def store(settings):
 
 
 @pytest.fixture
+def results(store):
+    return Results(store._database)
+
+
+@pytest.fixture
 def client(settings, store):
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with TestClient(
+        create_app(settings), base_url="http://127.0.0.1", raise_server_exceptions=False
+    ) as client:
         yield client
 
 

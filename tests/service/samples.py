@@ -17,6 +17,7 @@ from spaces import (
 SPEC = {
     "workload": "digits-cnn",
     "constraints": {"accuracy_drop": {"max": 0.01}},
+    "sampler": "tpe",
     "budget": {"trials": 5},
 }
 
@@ -40,7 +41,7 @@ REFERENCE = {
     "calibrated_ms": 0.4,
     "artifact": {"digest": "sha256:" + "0" * 64, "size_bytes": 1_800_000},
     "provenance": {
-        "workload": {"name": "digits-cnn", "model": "sha256:aa", "data": "sha256:bb"},
+        "workload": {"name": "digits-cnn", "model": "sha256:" + "aa" * 32, "data": "sha256:" + "bb" * 32},
         "target": {"name": "local-cpu", "fingerprint": {"cpu": "a CPU"}},
         "deployment": {"channel_multiple": 8, "reduce_range": False, "opset": 17},
         "reference": {"artifact": "sha256:" + "0" * 64},

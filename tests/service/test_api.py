@@ -10,6 +10,7 @@ import yaml
 
 from recipes import Recipe
 from search.job import JobState
+from spaces import LayerInfo, LayerInventory, PruneGroup
 from storage import WorkerLock
 from tests.service.conftest import finished_search
 from tests.service.samples import SPEC, TRIALS
@@ -169,9 +170,33 @@ def test_the_recipe_is_of_the_chosen_trial_or_of_the_one_asked_for(client, searc
     assert chosen.origin == {"job": searched, "trial": 1}
     assert chosen.claims["latency_ms"].value == 0.1
     assert chosen.claims["accuracy_test"].value == 0.97
-    assert chosen.workload["model"] == "sha256:aa"
+    assert chosen.workload["model"] == "sha256:" + "aa" * 32
     assert "torch" in chosen.versions
     assert asked.origin["trial"] == 4
+
+
+def test_a_recipe_comes_in_the_format_asked_for_with_what_that_cannot_say(client, store, searched):
+    layers = (LayerInfo("stem.0", "conv", (64, 1, 3, 3), 36864, 576),)
+    inventory = LayerInventory(layers, (PruneGroup("stem.0", ("stem.0",), 64),))
+    store.put_inventory("digits-cnn", {"students": [[None, inventory.to_dict()]], "skipped": []})
+    path = f"/api/v1/jobs/{searched}/recipe?format=onnxruntime"
+
+    text, losses = client.get(path), client.get(f"{path}&losses=true")
+
+    assert text.headers["content-type"].startswith("application/json")
+    assert text.headers["content-disposition"] == f'inline; filename="recipe-{searched}-1.json"'
+    assert text.json()["quantize_static"]["nodes_to_quantize"] == ["@stem.0@0"]
+    assert int(text.headers["tauten-losses"]) == len(losses.json()["losses"]) > 0
+    assert losses.json()["complete"] is False
+    assert {"layer": "stem.0", "part": "prune"}.items() <= losses.json()["losses"][0].items()
+
+
+def test_without_stored_layers_only_the_own_format_is_there(client, searched):
+    assert client.get(f"/api/v1/jobs/{searched}/recipe?format=tauten").headers["tauten-losses"] == "0"
+    refused = client.get(f"/api/v1/jobs/{searched}/recipe?format=nncf")
+
+    assert refused.status_code == 409
+    assert "use: tauten recipe convert" in refused.json()["detail"]
 
 
 def test_the_artifact_comes_with_its_digest(client, searched):
@@ -249,7 +274,8 @@ def test_the_catalogue_lists_workloads_and_targets(client, store, digits, digits
     assert before == [{"name": name, "layers": None} for name in names]
     assert len(after[0]["layers"]) == 11
     assert after[1:] == before[1:]
-    assert [target["name"] for target in get(client, "/api/v1/targets")["items"]] == ["local-cpu"]
+    targets = {target["name"]: target["kind"] for target in get(client, "/api/v1/targets")["items"]}
+    assert (targets["local-cpu"], targets["raspberry-pi-5"]) == ("measured", "modelled")
     assert get(client, "/api/v1/targets/local-cpu")["channel_multiple"] == 8
 
 
@@ -265,7 +291,9 @@ def test_a_service_whose_schema_is_not_the_newest_is_not_ready(tmp_path):
     from service.settings import Settings
 
     settings = Settings(tmp_path, f"sqlite:///{tmp_path}/x.db", workers=0)
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with TestClient(
+        create_app(settings), base_url="http://127.0.0.1", raise_server_exceptions=False
+    ) as client:
         assert client.get("/readyz").status_code == 200
         with closing(sqlite3.connect(tmp_path / "x.db")) as connection:
             connection.execute("DROP TABLE alembic_version")
@@ -282,7 +310,9 @@ def test_every_answer_is_documented(client):
     assert len({call["operationId"] for path in paths.values() for call in path.values()}) == sum(
         map(len, paths.values())
     )
-    assert set(paths["/api/v1/jobs"]["post"]["responses"]) == {"201", "400", "413", "422", "503"}
+    assert set(paths["/api/v1/jobs"]["post"]["responses"]) == {
+        *("201", "400", "401", "403", "409", "413", "414", "422", "429", "431", "503")
+    }
 
 
 def test_the_api_process_loads_no_heavy_library(tmp_path):
@@ -297,14 +327,15 @@ def test_the_api_process_loads_no_heavy_library(tmp_path):
     assert done.stdout.strip() == "[]"
 
 
-def test_the_report_and_the_files_of_a_search_are_whole(store, settings, searched, tmp_path):
+def test_the_report_and_the_files_of_a_search_are_whole(store, results, settings, searched, tmp_path):
     import json
 
     from service.files import export
     from service.views import JobView
     from storage import ArtifactStore
 
-    written = export(JobView.load(store, searched), ArtifactStore(settings.artifacts_dir), tmp_path / "out")
+    view = JobView.load(results, store, searched)
+    written = export(view, ArtifactStore(settings.artifacts_dir), tmp_path / "out")
 
     names = {path.name for path in written}
     assert names == {"front.json", "trials.csv", "report.html", "recipe.yaml", "artifact.onnx"}

@@ -96,7 +96,8 @@ def test_a_recipe_is_verified_claim_by_claim(searched, mine):
     verdicts = {check["claim"]: check["verdict"] for check in json.loads(done.stdout)["checks"]}
     exact = {name: verdict for name, verdict in verdicts.items() if name != "latency_ms"}
     assert set(exact) == {
-        "workload", "artifact", "accuracy", "accuracy_drop", "accuracy_test", "size_bytes", "macs"
+        "workload", "artifact", "accuracy", "accuracy_drop", "accuracy_test", "size_bytes", "packed_size_bytes",
+        "peak_memory_bytes", "macs",
     }  # fmt: skip
     assert set(exact.values()) == {"holds"}
     assert "latency_ms" in verdicts
@@ -320,7 +321,10 @@ factory = Lossy
         (["search", "digits-cnn", "--space", "nothing.yaml", "--out", "x"], "nothing.yaml cannot be read"),
         (["verify", "nothing.yaml"], "nothing.yaml cannot be read"),
         (["search", "digits-cnn", "--trials", "0", "--out", "x"], "Invalid value for '--trials'"),
-        (["serve", "--host", "0.0.0.0"], "listens on loopback only"),
+        (
+            ["serve", "--host", "0.0.0.0", "--data", "d"],
+            "there is no API key; make one with 'tauten key create",
+        ),
     ],
 )
 def test_wrong_usage_exits_with_2_and_says_what_to_do(tmp_path, arguments, says):

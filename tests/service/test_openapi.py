@@ -11,7 +11,8 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from service.app import create_app
 from service.settings import Settings
-from storage import Database, Store
+from storage import Database, KeyRing, Scope, Store
+from tests.contracts.databases import KINDS, empty_database
 from tests.service.conftest import finished_search
 
 EXAMPLES = settings(
@@ -23,16 +24,26 @@ EXAMPLES = settings(
 )
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """The application, a job that is only read, and one that calls may change."""
+@pytest.fixture(scope="module", params=KINDS)
+def served(request, tmp_path_factory):
+    """The application, headers for it, a job that is only read, and one that calls may change.
+
+    On PostgreSQL it is a service that others can reach, so that every call must show a key.
+    """
     directory = tmp_path_factory.mktemp("openapi")
-    settings = Settings(directory, f"sqlite:///{directory}/tauten.db", workers=0)
-    database = Database(settings.database_url)
-    database.upgrade()
-    jobs = [finished_search(Store(database), directory) for _ in range(2)]
-    yield create_app(settings), *jobs
-    database.close()
+    with empty_database(request, directory) as url:
+        is_open = request.param != "sqlite"
+        settings = Settings(directory, url, workers=0, allowed_hosts=("testserver",), require_key=is_open)
+        database = Database(settings.database_url)
+        database.upgrade()
+        jobs = [finished_search(Store(database), directory) for _ in range(2)]
+        app = create_app(settings)
+        headers = {}
+        if is_open:
+            headers["Authorization"] = f"Bearer {KeyRing(database).create('tests', Scope.ADMIN)[1]}"
+        yield app, headers, *jobs
+        app.state.context.database.close()
+        database.close()
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +61,7 @@ def calls():
 # Which names, cursors and numbers of trials there are, the document cannot say: 422 is right for those that fit it.
 @pytest.mark.parametrize(("path", "method"), list(calls()))
 def test_every_call_answers_as_it_is_documented(document, served, path, method):
-    _, read, changed = served
+    _, headers, read, changed = served
     operation = document[path][method]
 
     @EXAMPLES
@@ -60,12 +71,12 @@ def test_every_call_answers_as_it_is_documented(document, served, path, method):
             case.path_parameters["job_id"] = read if method == "get" else changed
         if is_about_what_exists and isinstance(case.body, dict) and "workload" in case.body:
             case.body |= {"workload": "digits-cnn", "target": "local-cpu"}
-        case.call_and_validate(excluded_checks=[positive_data_acceptance])
+        case.call_and_validate(headers=headers, excluded_checks=[positive_data_acceptance])
 
     @EXAMPLES
     @given(operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
     def refuses_what_does_not(case):
-        case.call_and_validate()
+        case.call_and_validate(headers=headers)
 
     answers_what_fits()
     if operation.body or operation.query or operation.headers:
