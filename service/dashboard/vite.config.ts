@@ -15,5 +15,5 @@ export default defineConfig({
     // The chart is its own chunk, loaded after the first paint; it alone is above the default of 500 kB.
     chunkSizeWarningLimit: 700,
   },
-  server: { proxy: { "/api": "http://127.0.0.1:8000" } },
+  server: { proxy: { "/api": "http://127.0.0.1:8321", "/openapi.json": "http://127.0.0.1:8321", "/healthz": "http://127.0.0.1:8321" } },
 });

@@ -9,6 +9,7 @@ import "./styles/controls.css";
 import "./styles/tables.css";
 import "./styles/job.css";
 import "./styles/front.css";
+import "./styles/pages.css";
 
 const client = new QueryClient({
   defaultOptions: {

@@ -11,9 +11,13 @@ const KINDS = [
   "trial.finished",
   "trial.lost",
   "reference",
+  "trial.extras",
   "front.remeasured",
+  "job.budget",
 ];
 const MIN_INTERVAL_MS = 500;
+/** A round that takes long is followed by a rest of several times that, so that a large job stays responsive. */
+const REST_RATIO = 4;
 const RECONNECT_MS = 15_000;
 
 /**
@@ -63,8 +67,10 @@ function refresher(client: QueryClient, id: string): () => void {
     while (isDue) {
       isDue = false;
       // Waiting for the round keeps slow answers from being cancelled by the next event for ever.
+      const begun = performance.now();
       await client.invalidateQueries({ queryKey: jobKey(id) });
-      await new Promise((resolve) => setTimeout(resolve, MIN_INTERVAL_MS));
+      const rest = Math.max(MIN_INTERVAL_MS, REST_RATIO * (performance.now() - begun));
+      await new Promise((resolve) => setTimeout(resolve, rest));
     }
     isRunning = false;
   };

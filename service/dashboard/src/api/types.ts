@@ -1,33 +1,29 @@
-/** What the HTTP API answers; the names are those of the contract, units are in the names. */
+/**
+ * What the HTTP API answers. The shapes come from its OpenAPI document (`schema.ts`, made by the build); the parts
+ * that the document leaves open, specs and policies, are written out here.
+ */
+import type { components } from "./schema";
 
-export type JobState = "queued" | "running" | "paused" | "cancelling" | "cancelled" | "succeeded" | "failed";
+type Schemas = components["schemas"];
 
-export type TrialState = "waiting" | "running" | "completed" | "gated" | "infeasible" | "failed" | "lost";
+export type JobState = Schemas["JobOut"]["state"];
+export type TrialState = Schemas["TrialOut"]["state"];
+export type Metric = Schemas["MetricOut"];
+export type Progress = Schemas["ProgressOut"];
+export type HypervolumePoint = Schemas["HypervolumeOut"];
+export type JobEvent = Schemas["EventOut"];
+export type JobIn = Schemas["JobIn"];
+export type Validation = Omit<Schemas["ValidationOut"], "spec"> & { spec: JobSpec };
 
 export type MetricName =
   | "accuracy"
   | "accuracy_drop"
   | "latency_ms"
   | "size_bytes"
+  | "packed_size_bytes"
   | "macs"
   | "peak_memory_bytes"
   | "energy_mj";
-
-export interface Metric {
-  value: number;
-  unit: string;
-  method: "measured" | "modelled" | "simulated";
-  /** Ends of the 95 % interval; absent for an exact number. */
-  low?: number | null;
-  high?: number | null;
-  split?: string | null;
-  /** Reference latency over this one, in the same runtime. */
-  speedup?: number | null;
-  /** Reference over this; sizes and counts only. */
-  ratio?: number | null;
-  /** The machine was busy while measuring. */
-  contended?: boolean | null;
-}
 
 export type Metrics = Partial<Record<MetricName, Metric>>;
 
@@ -36,41 +32,10 @@ export interface Bound {
   min?: number | null;
 }
 
-export interface JobSpec {
-  workload: string;
-  target: string;
-  objectives: string[];
-  constraints: Record<string, Bound>;
-  space: unknown;
-  sampler: string;
-  budget: { trials: number; wall_s: number | null };
-  runner: string;
-  seed: number;
-}
-
-export interface Progress {
-  trials: { done: number; total: number };
-  hypervolume: number;
-  elapsed_s: number;
-  expected_s: number | null;
-}
-
-export interface Job {
-  id: string;
-  state: JobState;
-  reason: string | null;
-  attempt: number;
-  progress: Progress;
-  spec: JobSpec;
-  created_at: string;
-  started_at: string | null;
-  ended_at: string | null;
-}
-
-export interface LayerPolicy {
-  prune?: { ratio: number; granularity: string; criterion: string } | null;
-  weight?: { bits: number; granularity?: string; group_size?: number | null; symmetric?: boolean } | null;
-  activation?: { bits: number; mode?: string } | null;
+export interface BitsChoice {
+  weight: number;
+  activation: number;
+  mode?: string;
 }
 
 export interface Student {
@@ -85,6 +50,36 @@ export interface Recovery {
   distill: { temperature: number; alpha: number; features: string } | null;
 }
 
+/** The choices offered to a search. Fields that a form does not know are kept as they are. */
+export interface Space {
+  students?: (Student | null)[];
+  prune?: { ratios?: number[]; granularity?: string[]; criterion?: string; [other: string]: unknown };
+  bits?: BitsChoice[];
+  recovery?: (Recovery | null)[];
+  layers?: Record<string, unknown>;
+  [other: string]: unknown;
+}
+
+export interface JobSpec {
+  workload: string;
+  target: string;
+  objectives: string[];
+  constraints: Record<string, Bound>;
+  space: Space | null;
+  sampler: string;
+  budget: { trials: number; wall_s: number | null };
+  runner: string;
+  seed: number;
+}
+
+export type Job = Omit<Schemas["JobOut"], "spec"> & { spec: JobSpec };
+
+export interface LayerPolicy {
+  prune?: { ratio: number; granularity: string; criterion: string } | null;
+  weight?: { bits: number; granularity?: string; group_size?: number | null; symmetric?: boolean } | null;
+  activation?: { bits: number; mode?: string } | null;
+}
+
 export interface Policy {
   schema: string;
   student: Student | null;
@@ -92,46 +87,86 @@ export interface Policy {
   recovery: Recovery | null;
 }
 
-export interface Trial {
-  trial: number;
-  state: TrialState;
-  reason: string | null;
-  origin: string;
-  fidelity: number;
-  policy_digest: string;
-  policy: Policy;
-  metrics: Metrics;
-  executed_as: Record<string, string>;
-  artifact: { digest: string; size_bytes: number } | null;
-  /** By how much each broken constraint was exceeded, in the metric's unit. */
-  violates: Record<string, number>;
-  seconds: number;
-  is_knee: boolean;
-  on_front: boolean;
-  /** Front trials of a finished job only: the one reading of the test split. */
-  accuracy_test?: Metric | null;
-}
+export type Trial = Omit<Schemas["TrialOut"], "policy" | "metrics"> & { policy: Policy; metrics: Metrics };
 
-export interface Front {
-  job: string;
-  objectives: string[];
-  method: string | null;
-  reference: { metrics: Metrics } | null;
-  hypervolume: number;
-  chosen: number | null;
-  constraint_binding: string | null;
+export type Front = Omit<Schemas["FrontOut"], "trials" | "reference"> & {
+  reference: { metrics: Metrics; accuracy_test?: Metric | null };
   trials: Trial[];
+};
+
+export interface Layer {
+  name: string;
+  op: string;
+  weight_shape: number[];
+  macs: number;
+  parameters: number;
 }
 
-export interface HypervolumePoint {
-  trial: number;
-  elapsed_s: number;
-  hypervolume: number;
+export type Workload = Omit<Schemas["WorkloadOut"], "layers"> & { layers: Layer[] | null };
+
+export interface Kernel {
+  op: string;
+  weight_bits: number;
+  activation_bits: number;
+  mode: string;
+  executed_as: string;
+}
+
+/** A target's declaration. Kinds differ in what they declare, so all but the first fields are optional. */
+export interface Target {
+  name: string;
+  kind: string;
+  description: string;
+  runtime?: { backend?: string };
+  workload?: { batch?: number; threads?: number };
+  channel_multiple?: number;
+  kernels?: Kernel[];
+  sources?: Record<string, { kind: string; source: string }>;
+  [other: string]: unknown;
+}
+
+/** What follows are resources that a service may have or not; the page looks into its OpenAPI document first. */
+export interface Worker {
+  id: string;
+  name: string;
+  host: string;
+  state: "idle" | "busy" | "silent" | "stopped";
+  /** Targets whose jobs it takes; empty for all. */
+  offers: string[];
+  job: string | null;
+  started_at: string;
+  seen_at: string;
+}
+
+export interface Session {
+  needs_key: boolean;
+  scope: "read" | "write" | "admin" | null;
+  name: string | null;
+}
+
+export interface Key {
+  id: string;
+  name: string;
+  scope: "read" | "write" | "admin";
+  created_at: string;
+  revoked_at: string | null;
+}
+
+/** How the loss reacts to each choice, by layer; lists go over the choices of the job's space. */
+export interface Profile {
+  kind: string;
+  seconds: number;
+  students: {
+    student: Student | null;
+    base_loss: number;
+    ratios: Record<string, number[]>;
+    bits: Record<string, number[]>;
+  }[];
 }
 
 export interface Page<Item> {
   items: Item[];
-  next_cursor: string | null;
+  next_cursor?: string | null;
 }
 
 /** `application/problem+json` (RFC 9457). */

@@ -1,11 +1,12 @@
 import { lazy, Suspense, useMemo } from "react";
 import type { Job, Metrics, Trial } from "../api/types";
-import { metricTitle } from "../format/metrics";
-import type { Selection } from "../job/selection";
+import { metricLabel } from "../format/metrics";
 import { ErrorBoundary } from "../parts/ErrorBoundary";
 import { Loading } from "../parts/Notice";
+import type { Selection } from "../pick/selection";
 import { setQuery } from "../routing/place";
-import { X_AXES, xAxisOf } from "./axes";
+import { AxisPickers } from "./AxisPickers";
+import { axesOf, axesWithin } from "./axes";
 import { Legend } from "./Legend";
 import { sceneOf } from "./scene";
 import { Unplaced } from "./Unplaced";
@@ -22,13 +23,15 @@ interface Props {
 }
 
 export function FrontPanel({ job, trials, reference, chosen, selection, query }: Props) {
-  const axis = xAxisOf(query, job.spec);
+  const axes = useMemo(() => axesOf(query, job.spec), [query, job.spec]);
   const isWhole = query.get("range") === "all";
-  const selected = selection.trial;
+  const { trial: selected, ranges, marked } = selection;
+  const { constraints } = job.spec;
   const scene = useMemo(
-    () => sceneOf({ spec: job.spec, trials, reference, axis, chosen, selected, isWhole }),
-    [job.spec, trials, reference, axis, chosen, selected, isWhole],
+    () => sceneOf({ constraints, trials, reference, axes, chosen, selected, marked, ranges, isWhole }),
+    [constraints, trials, reference, axes, chosen, selected, marked, ranges, isWhole],
   );
+  const choices = useMemo(() => axesWithin(trials, axes), [trials, axes]);
 
   return (
     <section className="card front" aria-labelledby="front-title">
@@ -44,30 +47,26 @@ export function FrontPanel({ job, trials, reference, chosen, selection, query }:
             Whole range{scene.below > 0 && ` (${scene.below} below)`}
           </label>
         )}
-        <label className="field">
-          Against
-          <select value={axis} onChange={(event) => setQuery({ x: event.target.value })}>
-            {X_AXES.map((name) => (
-              <option key={name} value={name}>
-                {metricTitle(name)}
-              </option>
-            ))}
-          </select>
-        </label>
+        <AxisPickers axes={axes} choices={choices} scene={scene} />
       </div>
       {scene ? (
         <ErrorBoundary>
           <Suspense fallback={<div className="chart"><Loading what="the chart" /></div>}>
-            <ParetoChart scene={scene} onSelect={selection.select} />
+            <ParetoChart scene={scene} onSelect={selection.select} onBrush={selection.brush} />
           </Suspense>
-          <Legend />
+          <Legend scene={scene} />
           <Unplaced trials={scene.unplaced} />
+          {scene.thinnedBy > 0 && (
+            <p className="note">
+              {scene.thinnedBy} dominated trials are not drawn, so that the chart stays quick; the front is complete.
+            </p>
+          )}
         </ErrorBoundary>
       ) : (
         <p className="empty chart">
           {trials.length === 0
             ? "The first points appear here as soon as the reference is measured."
-            : `No trial has both an accuracy and a value for ${metricTitle(axis)} yet.`}
+            : `No trial has both ${metricLabel(axes.y)} and ${metricLabel(axes.x)} yet.`}
         </p>
       )}
     </section>

@@ -1,6 +1,6 @@
-import type { JobSpec, Metrics } from "../api/types";
+import type { Bound, Metrics } from "../api/types";
 import { constraint } from "../format/metrics";
-import type { XAxis } from "./axes";
+import type { Axis } from "./axes";
 
 /** The constraints that can be drawn as lines over the chosen axes. */
 export interface Limit {
@@ -9,18 +9,20 @@ export interface Limit {
   label: string;
 }
 
-export function limitsOf(spec: JobSpec, axis: XAxis, reference: Metrics | null): Limit[] {
+export function limitsOf(constraints: Record<string, Bound>, x: Axis, y: Axis, reference: Metrics | null): Limit[] {
+  return [...along("x", x, constraints, reference), ...along("y", y, constraints, reference)];
+}
+
+function along(side: "x" | "y", axis: Axis, constraints: Record<string, Bound>, reference: Metrics | null): Limit[] {
   const limits: Limit[] = [];
-  const { accuracy, accuracy_drop, [axis]: cost } = spec.constraints;
-  if (accuracy_drop?.max != null && reference?.accuracy) {
-    const label = constraint("accuracy_drop", { max: accuracy_drop.max });
-    limits.push({ along: "y", value: reference.accuracy.value - accuracy_drop.max, label });
-  }
-  if (accuracy?.min != null) {
-    limits.push({ along: "y", value: accuracy.min, label: constraint("accuracy", { min: accuracy.min }) });
-  }
-  if (cost?.max != null) {
-    limits.push({ along: "x", value: cost.max, label: constraint(axis, { max: cost.max }) });
+  const own = constraints[axis];
+  if (own?.max != null) limits.push({ along: side, value: own.max, label: constraint(axis, { max: own.max }) });
+  if (own?.min != null) limits.push({ along: side, value: own.min, label: constraint(axis, { min: own.min }) });
+  const drop = constraints["accuracy_drop"]?.max;
+  // A drop is a limit of the accuracy, as soon as the reference's is known.
+  if (axis === "accuracy" && drop != null && reference?.accuracy) {
+    const label = constraint("accuracy_drop", { max: drop });
+    limits.push({ along: side, value: reference.accuracy.value - drop, label });
   }
   return limits;
 }

@@ -1,7 +1,7 @@
 import type { Trial } from "../api/types";
 import { excess, gainOf, metricTitle, quantity } from "../format/metrics";
 import { percent, times } from "../format/numbers";
-import type { Palette } from "./palette";
+import type { Palette } from "../charts/palette";
 import type { Scene } from "./scene";
 
 export function tooltipOf({ points }: Scene, palette: Palette) {

@@ -2,6 +2,8 @@ import type { HypervolumePoint, Job } from "../api/types";
 import { HYPERVOLUME } from "../format/metrics";
 import { significant } from "../format/numbers";
 import { duration } from "../format/time";
+import { href } from "../routing/place";
+import type { Remaining } from "../progress/eta";
 import { Age } from "../parts/Age";
 import { Heading } from "../parts/Heading";
 import { StateBadge } from "../parts/StateBadge";
@@ -10,16 +12,29 @@ import { HypervolumeTrace } from "./HypervolumeTrace";
 import { JobActions } from "./JobActions";
 import { SpecFacts } from "./SpecFacts";
 
-export function JobHeader({ job, trace }: { job: Job; trace: HypervolumePoint[] | undefined }) {
-  const { trials, hypervolume, elapsed_s, expected_s } = job.progress;
-  const left = expected_s === null ? null : expected_s - elapsed_s;
+interface Props {
+  job: Job;
+  left: Remaining | null;
+  trace: HypervolumePoint[] | undefined;
+}
+
+export function JobHeader({ job, left, trace }: Props) {
+  const { trials, hypervolume, elapsed_s } = job.progress;
   const title = `${job.spec.workload} on ${job.spec.target}`;
   return (
     <header className="job-header">
       <div className="title-row">
         <Heading title={`${trials.done}/${trials.total} ${title}`}>{title}</Heading>
         <StateBadge state={job.state} testId="job-state" />
-        <JobActions job={job} />
+        <div className="actions">
+          <JobActions job={job} />
+          <a className="button" href={href(["jobs", job.id, "choose"])}>
+            Choose a point
+          </a>
+          <a className="button" href={href(["new"], new URLSearchParams({ from: job.id }))}>
+            Duplicate
+          </a>
+        </div>
       </div>
       {job.reason && (
         <p className="notice" data-tone={job.state === "failed" ? "bad" : "calm"}>
@@ -40,7 +55,7 @@ export function JobHeader({ job, trace }: { job: Job; trace: HypervolumePoint[] 
         {job.state === "running" && (
           <div>
             <dt>Time left</dt>
-            <dd className="number">{left === null ? "not known yet" : `about ${duration(Math.max(left, 1))}`}</dd>
+            <dd className="number">{left === null ? "not known yet" : <TimeLeft left={left} />}</dd>
           </div>
         )}
         <div>
@@ -65,5 +80,19 @@ export function JobHeader({ job, trace }: { job: Job; trace: HypervolumePoint[] 
       </dl>
       <SpecFacts job={job} />
     </header>
+  );
+}
+
+/** The expectation, and between which ends it will probably lie. */
+function TimeLeft({ left: { seconds, low, high } }: { left: Remaining }) {
+  return (
+    <span data-testid="time-left">
+      about {duration(Math.max(seconds, 1))}
+      {high > low && (
+        <span className="beside">
+          {duration(Math.max(low, 1))} to {duration(high)}
+        </span>
+      )}
+    </span>
   );
 }

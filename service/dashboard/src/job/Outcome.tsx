@@ -17,7 +17,7 @@ export function Outcome({ job, front, onSelect }: Props) {
   if (!chosen) return null;
 
   const { latency_ms, size_bytes } = chosen.metrics;
-  const drop = accuracyDrop(chosen, front.reference?.metrics ?? null);
+  const drop = accuracyDrop(chosen, front.reference.metrics);
   const gains = [
     latency_ms?.speedup != null && `${times(latency_ms.speedup)} as fast`,
     size_bytes?.ratio != null && `${times(size_bytes.ratio)} smaller`,

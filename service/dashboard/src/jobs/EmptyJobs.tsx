@@ -11,20 +11,13 @@ const EXAMPLE = {
 };
 
 /** What to do when there is nothing to see yet. */
-export function EmptyJobs({ state }: { state: string | undefined }) {
-  if (state) {
-    return (
-      <p className="empty">
-        No job is {state}. <a href={href([])}>Show all jobs</a>.
-      </p>
-    );
-  }
+export function EmptyJobs() {
   return (
     <section className="empty" aria-labelledby="empty-title">
       <h2 id="empty-title">No jobs yet</h2>
       <p>
         A job searches for smaller and faster versions of a trained model on a hardware target. It shows up here as
-        soon as it is submitted. Submit one to this service:
+        soon as it is submitted. <a href={href(["new"])}>Fill in the form</a>, or submit one over HTTP:
       </p>
       <Command label="Submit a job over HTTP" text={curl()} />
       <p>Or see the whole way, from the search to a verified recipe, with one command:</p>

@@ -1,8 +1,14 @@
-import type { JobState, TrialState } from "../api/types";
+import type { JobState, TrialState, Worker } from "../api/types";
 
 type Tone = "calm" | "active" | "good" | "warn" | "bad";
 
-const TONES: Record<JobState | TrialState, Tone> = {
+type State = JobState | TrialState | Worker["state"];
+
+const TONES: Record<State, Tone> = {
+  idle: "good",
+  busy: "active",
+  silent: "bad",
+  stopped: "calm",
   queued: "calm",
   waiting: "calm",
   running: "active",
@@ -18,7 +24,7 @@ const TONES: Record<JobState | TrialState, Tone> = {
 };
 
 /** A state by its name; the colour only repeats what the word says. */
-export function StateBadge({ state, testId }: { state: JobState | TrialState; testId?: string }) {
+export function StateBadge({ state, testId }: { state: State; testId?: string }) {
   return (
     <span className="badge" data-tone={TONES[state] ?? "calm"} data-state={state} data-testid={testId}>
       {state}

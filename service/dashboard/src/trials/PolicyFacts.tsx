@@ -17,12 +17,12 @@ export function PolicyFacts({ policy: { student, recovery } }: { policy: Policy 
   );
 }
 
-function describeStudent({ family, depth, width }: Student): string {
+export function describeStudent({ family, depth, width }: Student): string {
   const name = family === "self" ? "of the model itself" : family;
   return `${name}, depth ${share(depth)}, width ${share(width)}`;
 }
 
-function describeRecovery({ epochs, qat, distill }: Recovery): string {
+export function describeRecovery({ epochs, qat, distill }: Recovery): string {
   const parts = [`${epochs} ${epochs === 1 ? "epoch" : "epochs"}`];
   if (qat) parts.push("quantization-aware");
   if (distill) {

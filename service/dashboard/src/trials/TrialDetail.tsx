@@ -4,6 +4,7 @@ import { excess } from "../format/metrics";
 import { bytes } from "../format/numbers";
 import { duration } from "../format/time";
 import { StateBadge } from "../parts/StateBadge";
+import { href } from "../routing/place";
 import { LayerTable } from "./LayerTable";
 import { MetricFacts } from "./MetricFacts";
 import { PolicyFacts } from "./PolicyFacts";
@@ -47,6 +48,9 @@ export function TrialDetail({ job, trial, onFront, reference, chosen }: Props) {
         <code title={trial.policy_digest}>{trial.policy_digest.replace("sha256:", "").slice(0, 12)}</code>.
       </p>
       <div className="actions">
+        <a className="button primary" href={href(["jobs", job.id, "trials", String(trial.trial)])}>
+          Whole policy
+        </a>
         {trial.state === "completed" && (
           <a className="button" href={recipeUrl(job.id, trial.trial)} download>
             Recipe

@@ -1,7 +1,8 @@
 import { useTable } from "@tanstack/react-table";
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { Metrics, Trial } from "../api/types";
-import type { Selection } from "../job/selection";
+import type { Selection } from "../pick/selection";
+import { isInside } from "../pick/ranges";
 import { columns } from "./columns";
 import { accuracyDrop } from "./drop";
 import { features } from "./features";
@@ -10,23 +11,29 @@ import { TrialTableRow } from "./TrialTableRow";
 
 interface Props {
   trials: Trial[];
+  /** Columns left out, by id with commas between. */
+  hidden: string;
   reference: Metrics | null;
   chosen: number | null;
   selection: Selection;
 }
 
-/** Rows drawn at first: a browser stays quick with these, and few jobs have more. */
-const FIRST_ROWS = 500;
+/** Rows drawn at first, and added at a time: a browser stays quick with these. */
+const ROWS = 200;
 
-export function TrialTable({ trials, reference, chosen, selection }: Props) {
-  const [isWhole, setWhole] = useState(false);
+export function TrialTable({ trials, hidden, reference, chosen, selection }: Props) {
+  const [most, setMost] = useState(ROWS);
+  const shownColumns = useMemo(() => {
+    const ids = new Set(hidden.split(","));
+    return columns.filter(({ id }) => !id || !ids.has(id));
+  }, [hidden]);
   const data = useMemo(
     () => trials.map((trial) => ({ trial, drop: accuracyDrop(trial, reference), isChosen: trial.trial === chosen })),
     [trials, reference, chosen],
   );
   const table = useTable({
     features,
-    columns,
+    columns: shownColumns,
     data,
     getRowId: ({ trial }) => String(trial.trial),
     enableSortingRemoval: false,
@@ -34,7 +41,7 @@ export function TrialTable({ trials, reference, chosen, selection }: Props) {
   });
   const rows = table.getRowModel().rows;
   const selectedAt = rows.findIndex(({ original }) => original.trial.trial === selection.trial);
-  const drawn = isWhole ? rows : rows.slice(0, Math.max(FIRST_ROWS, selectedAt + 1));
+  const drawn = rows.slice(0, Math.max(most, selectedAt + 1));
   const box = useRevealed(selection);
 
   return (
@@ -48,17 +55,23 @@ export function TrialTable({ trials, reference, chosen, selection }: Props) {
                 key={row.id}
                 row={row}
                 isSelected={row.original.trial.trial === selection.trial}
+                isMarked={selection.marked.has(row.original.trial.trial)}
+                isFaint={!isInside(row.original.trial, selection.ranges)}
                 onSelect={selection.select}
+                onMark={selection.mark}
               />
             ))}
           </tbody>
         </table>
       </div>
       {drawn.length < rows.length && (
-        <p>
-          <button type="button" onClick={() => setWhole(true)}>
-            Show all {rows.length} trials
-          </button>
+        <p className="more">
+          <button type="button" onClick={() => setMost((count) => count + 5 * ROWS)}>
+            Show more
+          </button>{" "}
+          <span className="note">
+            {drawn.length} of {rows.length} rows are drawn; sorting and filtering cover them all.
+          </span>
         </p>
       )}
     </>

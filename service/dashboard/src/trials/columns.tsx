@@ -1,12 +1,13 @@
 import type { Metric } from "../api/types";
 import { excess } from "../format/metrics";
+import { duration } from "../format/time";
 import { bytes, macs, milliseconds, percent, points, times } from "../format/numbers";
 import { StateBadge } from "../parts/StateBadge";
 import { Tags } from "./Tags";
 import { column } from "./features";
 
 /** Columns whose cells are numbers, aligned to the right. */
-export const NUMERIC: ReadonlySet<string> = new Set(["accuracy", "drop", "latency_ms", "size_bytes", "macs"]);
+export const NUMERIC: ReadonlySet<string> = new Set(["accuracy", "drop", "latency_ms", "size_bytes", "macs", "seconds"]);
 
 // Without a value a row sorts last, whichever way; the best values come first on the first click.
 const measured = { sortUndefined: "last", sortFn: "basic", sortDescFirst: false } as const;
@@ -56,6 +57,12 @@ export const columns = column.columns([
     id: "macs",
     header: "MACs, ratio",
     cell: ({ row }) => withGain(row.original.trial.metrics.macs, macs),
+  }),
+  column.accessor(({ trial }) => trial.seconds || undefined, {
+    ...measured,
+    id: "seconds",
+    header: "Evaluated in",
+    cell: ({ getValue }) => optional(getValue(), duration),
   }),
   column.accessor(({ trial }) => remark(trial.violates, trial.reason), {
     id: "remark",

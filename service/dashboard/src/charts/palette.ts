@@ -10,6 +10,8 @@ export interface Palette {
   dim: string;
   mark: string;
   limit: string;
+  /** Colours for low, middle and high values. */
+  ramp: string[];
 }
 
 const query = window.matchMedia("(prefers-color-scheme: dark)");
@@ -33,6 +35,7 @@ function readPalette(): Palette {
     dim: colour("dim"),
     mark: colour("mark"),
     limit: colour("limit"),
+    ramp: [colour("ramp-low"), colour("ramp-middle"), colour("ramp-high")],
   };
 }
 
