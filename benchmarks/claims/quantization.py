@@ -70,7 +70,7 @@ def _prune_int8(setting: Setting) -> Iterator[Row]:
     reaching = [ratio for ratio in RATIOS if small[ratio] >= SMALLER and fast[ratio][0] >= FASTER]
     enough = reaching[0] if reaching else RATIOS[-1]
     for ratio in sorted({RATIOS[0], enough}):
-        recovery = Recovery(0.5 if setting.quick else 3.0, distill=None)
+        recovery = Recovery(2.0 if setting.quick else 3.0, distill=None)
         found = trials.run(Policy(layers=policies[ratio], recovery=recovery), setting.seed)
         yield _pruned_row(trials, ratio, found, small[ratio], fast[ratio])
 

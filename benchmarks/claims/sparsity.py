@@ -45,7 +45,7 @@ def _threshold(setting: Setting) -> Iterator[Row]:
 def _l1_training(setting: Setting) -> Iterator[Row]:
     trials = Trials(DigitsCnn(), setting.directory)
     layers = trials.every(LayerPolicy(Prune(0.905, "weight")))
-    penalized, after = (8.0, 4.0) if setting.quick else (16.0, 8.0)
+    penalized, after = 16.0, 8.0
     arms = {
         f"L1 penalty for {penalized:g} epochs": Recovery(
             after, distill=None, sparsity=Sparsity("weight", STRENGTH, penalized)
