@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -126,7 +127,7 @@ class DigitsCnn:
         }
 
     def _train(self, path: Path) -> None:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), _one_thread():
             torch.manual_seed(self.seed)
             model = DigitsNet().train()
             steps = EPOCHS * -(-len(self._splits["train"][0]) // BATCH_SIZE)
@@ -141,3 +142,14 @@ class DigitsCnn:
                     optimizer.step()
                     schedule.step()
         save_file(model.eval().state_dict(), path)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The weights depend on the number of threads, and whoever comes first trains for all."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -69,7 +69,7 @@ def test_unseen_images_are_nearer_to_the_float_models(digits, digits_model, tmp_
 
     correct_bias(whole, quantized, digits)
 
-    assert np.abs(run(quantized, inputs)[0] - expected).mean() < 0.75 * before
+    assert np.abs(run(quantized, inputs)[0] - expected).mean() < 0.6 * before
 
 
 def test_a_depthwise_network_is_more_accurate_for_it(digits, tmp_path):
