@@ -3,6 +3,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DASH   := service/dashboard
+# One more than cores: many tests wait for processes that they started, or killed.
+WORKERS = $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 1) + 1, 6))')
+
+# Some machines forbid Python to keep what it compiled; here thousands of processes would each compile torch anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup data demo test check interop serve bench dashboard screenshots clean
 .DEFAULT_GOAL := setup
@@ -40,7 +45,7 @@ demo: setup  ## the main job: service, search, front, recipe, verification
 test: setup check  ## every test, browser and PostgreSQL ones included
 	$(BIN)/python -m tests.browser
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm run --prefix $(DASH) --silent test
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.installed $(DASH)/src/api/schema.ts  ## lint, types, import order
 	$(BIN)/ruff check

@@ -1,5 +1,6 @@
 """Event streams of a server that listens on a socket: they tell what is committed while they are open."""
 
+import signal
 import threading
 from contextlib import closing
 
@@ -31,7 +32,7 @@ class Listening:
         return self
 
     def __exit__(self, *_):
-        self.server.should_exit = True
+        self.server.handle_exit(signal.SIGTERM, None)
         self.thread.join(20)
         assert not self.thread.is_alive()
 
