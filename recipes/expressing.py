@@ -10,7 +10,7 @@ from recipes.conversion import Loss
 from spaces import FLOAT_BITS, ActivationFormat, WeightFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterator, Mapping
 
     from recipes.recipe import Recipe
     from spaces import LayerInventory, Policy, Prune, Recovery
@@ -80,12 +80,22 @@ def quantized_layers(policy: Policy, inventory: LayerInventory) -> list[Quantize
 
 
 def express(
-    layers: Iterable[QuantizedLayer], say: Callable[[QuantizedLayer], T | Refusal]
+    recipe: Recipe, inventory: LayerInventory, say: Callable[[QuantizedLayer], T | Refusal]
 ) -> tuple[dict[str, T], list[Loss]]:
-    """What a format says of each layer, and the losses of those that it cannot say."""
+    """What a format that only quantizes says of a recipe.
+
+    Args:
+        recipe: whose policy's quantized layers are said.
+        inventory: of its model.
+        say: what the format says of a layer, or why it cannot.
+
+    Returns:
+        What is said, by layer in order of execution, and the losses: those before quantization, then those of
+        layers.
+    """
     said: dict[str, T] = {}
-    losses = []
-    for layer in layers:
+    losses = losses_before_quantization(recipe)
+    for layer in quantized_layers(recipe.policy, inventory):
         found = say(layer)
         if isinstance(found, Refusal):
             losses.append(Loss(layer.name, found.part, f"{layer}: {found.why}", STAYS_FLOAT))

@@ -63,9 +63,7 @@ def fold(policy: Policy, names: Iterable[str]) -> Policy:
         groups.setdefault((layer, _NUMBER.sub("0", name)), []).append(name)
     layers: dict[str, LayerPolicy] = {}
     for (layer, _), members in groups.items():
-        pattern = _pattern(members, everything)
-        for key in [pattern] if pattern is not None else members:
-            layers[key] = layer
+        layers |= dict.fromkeys(_keys(members, everything), layer)
     return Policy(policy.student, layers, policy.recovery)
 
 
@@ -119,6 +117,26 @@ def check_pattern(pattern: str) -> re.Pattern[str]:
         return re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:
         raise InvalidPolicy.at(where, f"{shown(text)} is no regular expression: {error}") from error
+
+
+def _keys(members: Sequence[str], everything: Iterable[str]) -> list[str]:
+    """Patterns, and names where none fits, that stand for the members alone; few of them.
+
+    Where one pattern would fit other layers too, the members are split by one of their numbers, the one that
+    leaves fewest keys.
+    """
+    pattern = _pattern(members, everything)
+    if pattern is not None:
+        return [pattern]
+    best = list(members)
+    for index, column in enumerate(_columns(members)):
+        values = sorted(set(column), key=int)
+        if len(values) == 1:
+            continue
+        parts = [[name for name in members if _NUMBER.findall(name)[index] == value] for value in values]
+        keys = [key for part in parts for key in _keys(part, everything)]
+        best = min(best, keys, key=len)
+    return best
 
 
 def _pattern(members: Sequence[str], everything: Iterable[str]) -> str | None:

@@ -6,15 +6,20 @@ import json
 import shutil
 import tempfile
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from recipes import Recipe, layer_names
 from service.documents import read_text
 from service.files import write_aside
+from service.recipe_export import VERSIONED
 from service.recipe_layers import workload_layers
 from service.wording import gain, value
 from spaces import InvalidRecipe, Metric, Metrics, digest_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LATENCY_TOLERANCE: Final = 0.05
 """A latency claim holds if the speed-up is within this share of the claimed one."""
@@ -68,7 +73,8 @@ def apply_recipe(recipe: Recipe, workload_name: str | None, directory: Path) -> 
             ``report.json``, once all of them are there; nothing is written if an error is raised.
 
     Returns:
-        The report: digests, and whether policy and artifact are the recipe's own, to the byte.
+        The report: digests, whether policy and artifact are the recipe's own, to the byte, and what differs
+        of that which shapes an artifact.
 
     Raises:
         InvalidRecipe: the model lacks layers that the recipe names.
@@ -76,7 +82,7 @@ def apply_recipe(recipe: Recipe, workload_name: str | None, directory: Path) -> 
     import torch
 
     from compression import Deployment, compress, export_float, save
-    from evaluators.reference import load_model
+    from evaluators.reference import load_model, workload_digests
     from evaluators.workloads import load_workload
 
     deployment = Deployment.from_dict(dict(recipe.deployment), "/deployment")
@@ -102,6 +108,7 @@ def apply_recipe(recipe: Recipe, workload_name: str | None, directory: Path) -> 
             "workload": workload.name,
             "artifact": {"digest": made.artifact.digest, "size_bytes": made.artifact.size_bytes},
             "same_artifact": made.artifact.digest == recipe.artifact["digest"],
+            "differs": _differences(recipe, own, workload_digests(workload, reference)),
         }
         write_aside(made_in / "report.json", json.dumps(report, indent=2) + "\n")
         directory.mkdir(parents=True, exist_ok=True)
@@ -110,6 +117,24 @@ def apply_recipe(recipe: Recipe, workload_name: str | None, directory: Path) -> 
             shutil.copyfile(path, aside)
             aside.replace(directory / path.name)
     return report
+
+
+def _differences(recipe: Recipe, own: Recipe, digests: Mapping[str, str]) -> list[str]:
+    """What is not as it was when the recipe was made, in words."""
+    found = [
+        f"the {what} of the workload: {digests[key][:19]}, the recipe's {recipe.workload[key][:19]}"
+        for key, what in (("model", "trained weights"), ("data", "data"))
+        if digests[key] != recipe.workload[key]
+    ]
+    if own.folded_from is not None:
+        policy, folded_from = own.policy.digest[:19], own.folded_from[:19]
+        found.append(f"the policy: {policy}, the recipe was folded from {folded_from}")
+    here = {name: version(name) for name in VERSIONED}
+    return found + [
+        f"the version of {name}: {here[name]}, the recipe's {said}"
+        for name, said in recipe.versions.items()
+        if name in here and here[name] != said
+    ]
 
 
 def verify_recipe(recipe: Recipe, workload_name: str | None, beside: Path) -> list[Check]:

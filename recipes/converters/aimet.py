@@ -1,7 +1,7 @@
 """AIMET: a runtime configuration for ``QuantizationSimModel``, by type of operator.
 
 It knows no layers, so a format is said only where all layers of a type share it. Written from the schema in
-the source of aimet-torch 2.42; `make interop` says whether it could be run.
+the source of aimet-torch 2.42, and tried with it by `make interop`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from recipes.conversion import Conversion
-from recipes.expressing import (
-    CONVOLUTIONS,
-    QuantizedLayer,
-    Refusal,
-    express,
-    losses_before_quantization,
-    quantized_layers,
-)
+from recipes.expressing import CONVOLUTIONS, QuantizedLayer, Refusal, express
 from spaces import MOST_INTEGER_BITS
 
 if TYPE_CHECKING:
@@ -48,10 +41,10 @@ class Aimet:
                 )
             return _operator(layer)
 
-        said, losses = express(quantized_layers(recipe.policy, inventory), say)
+        said, losses = express(recipe, inventory, say)
         types = {_type(inventory.by_name[name].op): document for name, document in said.items()}
         text = json.dumps(_document(types), indent=2) + "\n"
-        return Conversion(FORMAT, self.tool, text, (*losses_before_quantization(recipe), *losses))
+        return Conversion(FORMAT, self.tool, text, tuple(losses))
 
 
 def _type(op: str) -> str:

@@ -10,13 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from recipes.conversion import Conversion
-from recipes.expressing import (
-    QuantizedLayer,
-    Refusal,
-    express,
-    losses_before_quantization,
-    quantized_layers,
-)
+from recipes.expressing import QuantizedLayer, Refusal, express
 from recipes.yaml_text import dump_yaml
 from spaces import FLOAT_BITS, MOST_INTEGER_BITS
 
@@ -37,7 +31,7 @@ class LlmCompressor:
 
     def convert(self, recipe: Recipe, inventory: LayerInventory) -> Conversion:
         """The quantization of a policy's layers; see `Converter`."""
-        said, losses = express(quantized_layers(recipe.policy, inventory), _say)
+        said, losses = express(recipe, inventory, _say)
         groups: dict[tuple[WeightFormat, ActivationFormat], list[str]] = {}
         for name, layer in said.items():
             groups.setdefault((layer.weight, layer.activation), []).append(name)
@@ -49,7 +43,7 @@ class LlmCompressor:
             }
             modifiers["QuantizationModifier"] = {"ignore": [], "config_groups": documents}
         text = dump_yaml({"compression_stage": {"compression_modifiers": modifiers}})
-        return Conversion(FORMAT, self.tool, text, (*losses_before_quantization(recipe), *losses))
+        return Conversion(FORMAT, self.tool, text, tuple(losses))
 
 
 def _say(layer: QuantizedLayer) -> QuantizedLayer | Refusal:

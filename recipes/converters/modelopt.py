@@ -11,15 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from recipes.conversion import Conversion
-from recipes.expressing import (
-    CONVOLUTIONS,
-    QuantizedLayer,
-    Refusal,
-    express,
-    first_refusal,
-    losses_before_quantization,
-    quantized_layers,
-)
+from recipes.expressing import CONVOLUTIONS, QuantizedLayer, Refusal, express, first_refusal
 from recipes.yaml_text import dump_yaml
 from spaces import FLOAT_BITS, MOST_INTEGER_BITS
 
@@ -40,13 +32,13 @@ class ModelOpt:
 
     def convert(self, recipe: Recipe, inventory: LayerInventory) -> Conversion:
         """The quantization of a policy's layers; see `Converter`."""
-        said, losses = express(quantized_layers(recipe.policy, inventory), _entries)
+        said, losses = express(recipe, inventory, _entries)
         entries = [
             {"quantizer_name": "*", "enable": False},
             *(item for items in said.values() for item in items),
         ]
         text = dump_yaml({"quant_cfg": entries, "algorithm": "max"})
-        return Conversion(FORMAT, self.tool, text, (*losses_before_quantization(recipe), *losses))
+        return Conversion(FORMAT, self.tool, text, tuple(losses))
 
 
 def _entries(layer: QuantizedLayer) -> list[dict[str, Any]] | Refusal:

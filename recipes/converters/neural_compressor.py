@@ -12,13 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from recipes.conversion import Conversion
-from recipes.expressing import (
-    QuantizedLayer,
-    Refusal,
-    express,
-    losses_before_quantization,
-    quantized_layers,
-)
+from recipes.expressing import QuantizedLayer, Refusal, express
 from spaces import FLOAT_BITS, MOST_INTEGER_BITS
 
 if TYPE_CHECKING:
@@ -37,11 +31,11 @@ class NeuralCompressor:
 
     def convert(self, recipe: Recipe, inventory: LayerInventory) -> Conversion:
         """The quantization of a policy's layers; see `Converter`."""
-        said, losses = express(quantized_layers(recipe.policy, inventory), _config)
+        said, losses = express(recipe, inventory, _config)
         local = {f"^{re.escape(name)}$": config for name, config in said.items()}
         document = {"global": {"dtype": "fp32", "use_layer_wise": False}, "local": local}
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-        return Conversion(FORMAT, self.tool, text, (*losses_before_quantization(recipe), *losses))
+        return Conversion(FORMAT, self.tool, text, tuple(losses))
 
 
 def _config(layer: QuantizedLayer) -> dict[str, Any] | Refusal:

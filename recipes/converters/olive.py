@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from recipes.conversion import Conversion, Loss
 from recipes.converters.onnxruntime import onnxruntime_calls
-from recipes.expressing import losses_before_quantization
 
 if TYPE_CHECKING:
     from recipes.recipe import Recipe
@@ -58,7 +57,7 @@ class Olive:
             losses.append(_CALIBRATION)
         document |= {"passes": passes, "output_dir": "olive-output"}
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-        return Conversion(FORMAT, self.tool, text, (*losses_before_quantization(recipe), *losses))
+        return Conversion(FORMAT, self.tool, text, tuple(losses))
 
 
 def _pass(kind: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from recipes.expressing import (
     express,
     first_refusal,
     in_words,
-    losses_before_quantization,
     most_common,
     quantized_layers,
 )
@@ -67,13 +66,12 @@ class OnnxRuntime:
         """The quantization of a policy's layers; see `Converter`."""
         document, losses = onnxruntime_calls(recipe, inventory)
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-        return Conversion(FORMAT, self.tool, text, (*losses_before_quantization(recipe), *losses))
+        return Conversion(FORMAT, self.tool, text, tuple(losses))
 
 
 def onnxruntime_calls(recipe: Recipe, inventory: LayerInventory) -> tuple[dict[str, Any], list[Loss]]:
     """Arguments by function, ``quantize_dynamic`` and ``quantize_static`` where needed, and the losses."""
-    layers = quantized_layers(recipe.policy, inventory)
-    said, losses = express(layers, _say)
+    said, losses = express(recipe, inventory, _say)
     document: dict[str, Any] = {}
     for mode, function in (("dynamic", "quantize_dynamic"), ("static", "quantize_static")):
         chosen = {name: layer for name, layer in said.items() if layer.activation.mode == mode}
@@ -82,7 +80,9 @@ def onnxruntime_calls(recipe: Recipe, inventory: LayerInventory) -> tuple[dict[s
         if agreed:
             nodes = [node for name in agreed for node in node_names(inventory.by_name[name])]
             document[function] = _arguments(next(iter(agreed.values())), nodes, _reduces(recipe))
-    if "quantize_static" in document and len(layers) < len(inventory.layers):
+    if "quantize_static" in document and len(quantized_layers(recipe.policy, inventory)) < len(
+        inventory.layers
+    ):
         losses += _FLOAT_LAYERS
     return document, losses
 

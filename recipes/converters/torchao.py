@@ -10,16 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from recipes.conversion import Conversion
-from recipes.expressing import (
-    CONVOLUTIONS,
-    RECURRENT,
-    QuantizedLayer,
-    Refusal,
-    express,
-    first_refusal,
-    losses_before_quantization,
-    quantized_layers,
-)
+from recipes.expressing import CONVOLUTIONS, RECURRENT, QuantizedLayer, Refusal, express, first_refusal
 from spaces import FLOAT_BITS, MOST_INTEGER_BITS
 
 if TYPE_CHECKING:
@@ -38,10 +29,10 @@ class TorchAo:
 
     def convert(self, recipe: Recipe, inventory: LayerInventory) -> Conversion:
         """The quantization of a policy's layers; see `Converter`."""
-        said, losses = express(quantized_layers(recipe.policy, inventory), _config)
+        said, losses = express(recipe, inventory, _config)
         document = _typed("FqnToConfig", {"fqn_to_config": said, "module_fqn_to_config": said}, 1)
         text = json.dumps(document, indent=1) + "\n"
-        return Conversion(FORMAT, self.tool, text, (*losses_before_quantization(recipe), *losses))
+        return Conversion(FORMAT, self.tool, text, tuple(losses))
 
 
 def _config(layer: QuantizedLayer) -> dict[str, Any] | Refusal:

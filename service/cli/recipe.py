@@ -52,6 +52,8 @@ def apply(
         else "not the recipe's own, see report.json"
     )
     out.print(f"{to / 'artifact.onnx'}: {report['artifact']['size_bytes']:,} bytes, {same}")
+    for difference in report["differs"]:
+        out.print(f"  differs: {difference}")
 
 
 def verify(recipe: RecipePath, workload: WorkloadName = None, as_json: AsJson = False) -> None:

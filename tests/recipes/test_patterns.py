@@ -54,6 +54,15 @@ def test_a_number_that_all_share_stays():
     assert list(fold(Policy(layers=layers), names).layers) == [r"re:stage1\.\d+\.conv1"]
 
 
+def test_where_one_pattern_would_reach_others_each_of_few_stands_for_a_part():
+    names = [f"stage{stage}.{block}.conv{conv}" for stage in (1, 2) for block in (0, 1) for conv in (1, 2)]
+    pruned = [name for name in names if name.endswith("conv1") or name == "stage2.0.conv2"]
+
+    folded = fold(Policy(layers=dict.fromkeys(pruned, INT4)), names)
+
+    assert list(folded.layers) == [r"re:stage\d+\.\d+\.conv1", "stage2.0.conv2"]
+
+
 def test_a_folded_recipe_survives_its_file_and_unfolds_to_the_text_it_came_from():
     written = recipe(Policy(layers=dict.fromkeys(ENCODER, INT8) | {"encoder.layer.3.ffn.up": INT4}))
 

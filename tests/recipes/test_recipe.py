@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from recipes import Recipe
 from spaces import InvalidRecipe
 from tests.recipes.samples import recipe
-from tests.strategies import PROPERTY, documents, policies
+from tests.strategies import PROPERTY, attempted, damaged_texts, documents, policies
 
 
 @PROPERTY
@@ -200,3 +200,13 @@ def test_no_tag_of_a_file_runs_code(tmp_path, tag):
 def test_any_text_is_a_recipe_or_refused(text):
     with pytest.raises(InvalidRecipe):
         Recipe.from_yaml(text)
+
+
+@PROPERTY
+@given(damaged_texts(policies.map(lambda policy: recipe(policy).to_yaml())))
+def test_a_damaged_recipe_is_refused_or_says_what_it_says(text):
+    found = attempted(Recipe.from_yaml, text)
+    if isinstance(found, Recipe):
+        assert Recipe.from_yaml(found.to_yaml()) == found
+    else:
+        assert isinstance(found, InvalidRecipe)

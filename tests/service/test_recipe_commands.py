@@ -94,6 +94,10 @@ def test_a_folded_recipe_makes_the_same_artifact(digits, written, tmp_path):
 
     assert plain["artifact"] == folded["artifact"]
     assert folded["same_policy"]
+    assert [line.split(":")[0] for line in folded["differs"]] == [
+        line.split(":")[0] for line in plain["differs"]
+    ]
+    assert plain["differs"][0].startswith("the trained weights of the workload: sha256:")
     assert {path.name for path in (tmp_path / "folded").iterdir()} == {
         "artifact.onnx",
         "float.onnx",
