@@ -1,7 +1,7 @@
 """How a policy is applied: students, pruning, quantization, distillation, artifacts."""
 
 from compression.artifact import Artifact, Deployment
-from compression.compress import Compressed, Shaped, compress, deploy, finish, shape
+from compression.compress import Compressed, Shaped, compress, deploy, shape
 from compression.distillation import soft_loss
 from compression.export import OPSET, export_float, input_names, one_line
 from compression.graph import WEIGHT_OPS, layer_of, layer_of_node, output_layers
@@ -27,7 +27,6 @@ __all__ = [
     "deploy",
     "evaluating",
     "export_float",
-    "finish",
     "input_names",
     "layer_of",
     "layer_of_node",

@@ -14,8 +14,9 @@ from compression.equalization import equalize
 from compression.export import export_float
 from compression.inventory import list_layers
 from compression.pruning import Pruner, cubic_shares
-from compression.qat import train_quantized
-from compression.quantization import check_formats, quantize
+from compression.qat import check_walkable, train_quantized
+from compression.quantization import check_formats, has_static_layers, quantize
+from compression.remaining import remaining
 from compression.students import build_student
 from compression.training import Plan, fit
 from spaces import InvalidPolicy, Policy, Recovery, layer_pointer
@@ -75,6 +76,7 @@ def compress(
     *,
     deployment: Deployment,
     seed: int = 0,
+    shaped: Shaped | None = None,
     report: Report = lambda share: None,
     checkpoints: Path | None = None,
 ) -> Compressed:
@@ -87,6 +89,8 @@ def compress(
         path: the artifact to write.
         deployment: what of the target shapes the artifact.
         seed: of everything random.
+        shaped: what `shape` made with the same arguments, so that it is not made again; its model may be
+            trained in place.
         report: told the share of the training that is done.
         checkpoints: a directory from which a training that was killed continues when it is started again with
             the same arguments.
@@ -98,35 +102,7 @@ def compress(
         WorkloadError: the workload's own code fails, or its model cannot be exported.
     """
     task = _Task(workload, reference, policy, deployment, seed)
-    return task.finish(task.shape(), path, report, checkpoints)
-
-
-def finish(
-    shaped: Shaped,
-    workload: Workload,
-    reference: nn.Module,
-    policy: Policy,
-    path: Path,
-    *,
-    deployment: Deployment,
-    seed: int = 0,
-    report: Report = lambda share: None,
-    checkpoints: Path | None = None,
-) -> Compressed:
-    """What remains of `compress` once a model is shaped: training, deployment, training through quantization.
-
-    Args:
-        shaped: of `shape`, with the same policy, deployment and seed; its model may be trained in place.
-        workload: as for `compress`, like all that follow.
-        reference: the teacher.
-        policy: what to do.
-        path: the artifact to write.
-        deployment: what of the target shapes the artifact.
-        seed: of everything random.
-        report: told the share of the training that is done.
-        checkpoints: a directory to continue from.
-    """
-    return _Task(workload, reference, policy, deployment, seed).finish(shaped, path, report, checkpoints)
+    return task.finish(shaped or task.shape(), path, report, checkpoints)
 
 
 def shape(
@@ -139,7 +115,10 @@ def shape(
 def deploy(
     model: nn.Module, workload: Workload, policy: Policy, path: Path, *, deployment: Deployment
 ) -> Artifact:
-    """Writes a model's artifact, with the policy's layers quantized by calibration alone."""
+    """Writes a model's artifact, with the policy's layers quantized by calibration alone.
+
+    What the policy says of layers inside blocks that the model lost is left out.
+    """
     float_path = _float_path(path)
     try:
         return _deploy(model, workload, policy, float_path, path, deployment)
@@ -162,18 +141,20 @@ class _Task:
         pruner = self._pruner(model)
         if any(layer.is_quantized for layer in policy.layers.values()):
             layers = list_layers(model, self.workload.example_inputs())
-            check_formats(policy, {info.name: info.op for info in layers})
+            ops = {info.name: info.op for info in layers}
+            check_formats(policy, ops)
+            check_walkable(policy, ops)
         pruner.advance()
         return Shaped(model, dict(pruner.masks), pruner.removed_blocks)
 
     def finish(self, shaped: Shaped, path: Path, report: Report, checkpoints: Path | None) -> Compressed:
-        phases = _Phases(self.policy, report, checkpoints)
+        phases = _Phases(remaining(self.policy, shaped.model), report, checkpoints)
         trained = self._train(shaped, phases)
         float_path = _float_path(path)
         try:
             artifact = _deploy(trained.model, self.workload, self.policy, float_path, path, self.deployment)
             if phases.quantized_epochs > 0:
-                artifact = self._train_quantized(float_path, path, phases)
+                artifact = self._train_quantized(trained.model, float_path, path, phases)
         finally:
             float_path.unlink(missing_ok=True)
         return Compressed(trained, artifact)
@@ -221,9 +202,12 @@ class _Task:
             objective = penalized(objective, model, sparsity)
         fit(model, self.workload, objective, plan, masks=masks, report=progress, checkpoint=checkpoint)
 
-    def _train_quantized(self, float_path: Path, path: Path, phases: _Phases) -> Artifact:
+    def _train_quantized(self, student: nn.Module, float_path: Path, path: Path, phases: _Phases) -> Artifact:
         assert self.policy.recovery is not None
         progress, checkpoint = phases.start(phases.quantized_epochs)
+        if not float_path.exists():  # every quantized layer went with its block in the last step
+            progress(1.0)
+            return Artifact.at(path)
         train_quantized(
             float_path,
             path,
@@ -231,6 +215,7 @@ class _Task:
             self.workload,
             self.policy.recovery,
             self.reference,
+            student=student,
             epochs=phases.quantized_epochs,
             seed=self.seed,
             report=progress,
@@ -264,6 +249,7 @@ def _deploy(
     path: Path,
     deployment: Deployment,
 ) -> Artifact:
+    policy = remaining(policy, model)
     if not any(layer.is_quantized for layer in policy.layers.values()):
         export_float(model, workload, path)
         return Artifact.at(path)
@@ -301,11 +287,7 @@ class _Phases:
 
     def __init__(self, policy: Policy, report: Report, checkpoints: Path | None) -> None:
         recovery = policy.recovery or Recovery(0.0)
-        is_static = any(
-            layer.activation is not None and layer.activation.mode == "static"
-            for layer in policy.layers.values()
-        )
-        share = recovery.qat_share if recovery.qat and is_static else 0.0
+        share = recovery.qat_share if recovery.qat and has_static_layers(policy) else 0.0
         self.quantized_epochs = recovery.epochs * share
         self.float_epochs = recovery.epochs - self.quantized_epochs
         before = 0.0 if recovery.sparsity is None else recovery.sparsity.epochs

@@ -151,7 +151,8 @@ class ChannelGraph:
                 raise CompressionError(
                     f"removing {len(channels)} of {present} channels at {leader!r} would empty a layer"
                 )
-            group.prune()
+            with _keeping_layouts(self.model):
+                group.prune()
 
     def _group(self, leader: str, channels: Sequence[int]) -> Any:
         module = self._modules[leader]
@@ -201,25 +202,44 @@ def _agree(before: Tensor, after: Tensor) -> bool:
 
 
 @contextmanager
+def _keeping_layouts(model: nn.Module) -> Iterator[None]:
+    """Torch-Pruning 1.6 makes new weights in the default layout; those whose channels were last stay so."""
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    last = [
+        (module, name, formats[parameter.dim()])
+        for module in model.modules()
+        for name, parameter in module.named_parameters(recurse=False)
+        if parameter.dim() in formats
+        and not parameter.is_contiguous()
+        and parameter.is_contiguous(memory_format=formats[parameter.dim()])
+    ]
+    yield
+    for module, name, layout in last:
+        parameter = getattr(module, name)
+        parameter.data = parameter.data.contiguous(memory_format=layout)
+
+
+@contextmanager
 def _quietly(model: nn.Module) -> Iterator[None]:
     """Torch-Pruning 1.6 traces gradients, warns about parameters it does not know, and needs autograd on.
 
     Flags return by name: pruned parameters are new objects.
     """
-    required = {
-        name: parameter.requires_grad
-        for name, parameter in model.named_parameters()
+    required = [
+        (module, name, parameter.requires_grad)
+        for module in model.modules()
+        for name, parameter in module.named_parameters(recurse=False)
         if parameter.is_floating_point()
-    }
+    ]
     was_training = model.training
     model.eval()
     try:
         with warnings.catch_warnings(), torch.enable_grad():
             warnings.simplefilter("ignore")
-            for name in required:
-                model.get_parameter(name).requires_grad_(True)
+            for module, name, _ in required:
+                getattr(module, name).requires_grad_(True)
             yield
     finally:
-        for name, flag in required.items():
-            model.get_parameter(name).requires_grad_(flag)
+        for module, name, flag in required:
+            getattr(module, name).requires_grad_(flag)
         model.train(was_training)

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 
 def distilling(
-    workload: Workload, distill: Distill | None, teacher: nn.Module, student: nn.Module
+    workload: Workload,
+    distill: Distill | None,
+    teacher: nn.Module,
+    student: nn.Module,
+    *,
+    match: FeatureMatch | None = None,
 ) -> Objective:
     """The objective of a recovery.
 
@@ -40,14 +45,16 @@ def distilling(
         teacher: the reference; not changed.
         student: the model that will be trained. Its shapes are read for features, so one that is pruned
             further needs a new objective.
+        match: of features of a student whose modules do not show them; ``None`` finds them by its modules.
 
     Raises:
         CompressionError: the models do not have the features, or features that do not fit.
     """
     if distill is None:
         return lambda model, inputs, targets: workload.loss(main_output(model(*inputs)), targets)
-    match: FeatureMatch | None = None
-    if distill.features != "none":
+    if distill.features == "none":
+        match = None
+    elif match is None:
         match = match_features(distill.features, student, teacher, workload.example_inputs())
     return _Distillation(workload, distill, teacher, match)
 

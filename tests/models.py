@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812  # the field's name for it
@@ -201,15 +204,22 @@ class Around:
         return F.cross_entropy(outputs.flatten(1), targets)
 
     def model(self):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            net = self._make().train()
-            optimizer = torch.optim.Adam(net.parameters(), 5e-3)
-            for epoch in range(self._epochs):
-                for inputs, targets in self.batches("train", 64, seed=epoch):
-                    outputs = net(*inputs)
-                    outputs = outputs[0] if isinstance(outputs, tuple) else outputs
-                    optimizer.zero_grad()
-                    self.loss(outputs, targets).backward()
-                    optimizer.step()
-        return net.eval()
+        return copy.deepcopy(_trained(self._workload, self._make, self._epochs))
+
+
+@functools.lru_cache(maxsize=64)
+def _trained(workload, make, epochs):
+    """One training for all tests of a process that ask for the same."""
+    around = Around(workload, make, epochs)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = make().train()
+        optimizer = torch.optim.Adam(net.parameters(), 5e-3)
+        for epoch in range(epochs):
+            for inputs, targets in around.batches("train", 64, seed=epoch):
+                outputs = net(*inputs)
+                outputs = outputs[0] if isinstance(outputs, tuple) else outputs
+                optimizer.zero_grad()
+                around.loss(outputs, targets).backward()
+                optimizer.step()
+    return net.eval()

@@ -338,3 +338,24 @@ class Fixed:
 
     def metric(self, outputs, targets):
         return float((outputs.argmax(1) == targets).mean())
+
+
+FAMILIES = {
+    "separate": (Encoder, IMAGES),
+    "fused": (FusedEncoder, IMAGES),
+    "head-major": (HeadMajorEncoder, IMAGES),
+    "reshaping": (ReshapingEncoder, IMAGES),
+    "tupled": (TupledEncoder, IMAGES),
+    "bert": (bert, TOKENS),
+    "distilbert": (distilbert, TOKENS),
+    "vit": (vit, IMAGES),
+    "llama": (llama, TOKENS),
+}
+TRANSFORMERS = ("bert", "distilbert", "vit", "llama")
+"""Those of them that are the library's."""
+
+
+def of_family(name):
+    """A model of it, and inputs."""
+    make, inputs = FAMILIES[name]
+    return untrained(make), inputs

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from compression import Compressed, Workload
+    from evaluators.backends import Execution
     from evaluators.latency import Timing
     from spaces import Policy
 
@@ -107,11 +108,20 @@ def percent(flags: Flags | Sequence[Flags]) -> str:
     return f"{100 * float(np.mean(flags)):.2f} %"
 
 
-def latencies(workload: Workload, artifacts: Mapping[str, Path], baseline: Path) -> dict[str, Timing]:
-    """Each artifact's latency relative to the baseline's, all in one run of one thread."""
+def latencies(
+    workload: Workload, artifacts: Mapping[str, Path], baseline: Path, execution: Execution | None = None
+) -> dict[str, Timing]:
+    """Each artifact's latency relative to the baseline's, all in one run of one thread.
+
+    Args:
+        workload: for example inputs.
+        artifacts: files by name.
+        baseline: the float file.
+        execution: by what runtime; ONNX Runtime if nothing is said.
+    """
     inputs = workload.example_inputs()
     feed = {name: value.numpy() for name, value in zip(input_names(len(inputs)), inputs, strict=True)}
-    meter = Meter()
+    meter = Meter(execution)
     try:
         return meter.measure({**artifacts, BASELINE: baseline}, feed)
     finally:

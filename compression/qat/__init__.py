@@ -2,5 +2,6 @@
 
 from compression.qat.graph_module import GraphModule
 from compression.qat.training import train_quantized
+from compression.qat.walkable import check_walkable
 
-__all__ = ["GraphModule", "train_quantized"]
+__all__ = ["GraphModule", "check_walkable", "train_quantized"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from compression.qat.trainable import before_rounding, trainable
 from spaces import CompressionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Iterator, Sequence
 
     from compression.qat.grids import Grids
 
@@ -54,6 +55,7 @@ class GraphModule(nn.Module):
 
     Attributes:
         grids: what is quantized.
+        reads: the values that operators read, by the operator's name and the input's index.
 
     Raises:
         CompressionError: the graph holds an operator or a quantized form that cannot be trained; names it and
@@ -65,6 +67,9 @@ class GraphModule(nn.Module):
         self.grids: Grids = read_grids(model)
         graph = model.graph
         stored_names = {item.name for item in graph.initializer}
+        self.reads = {
+            (node.name, index): value for node in graph.node for index, value in enumerate(node.input)
+        }
         self._inputs = tuple(item.name for item in graph.input if item.name not in stored_names)
         self._outputs = tuple(item.name for item in graph.output)
         self.steps = nn.ModuleDict()
@@ -75,6 +80,7 @@ class GraphModule(nn.Module):
         self.quantizers = nn.ModuleDict()
         self._make_quantizers()
         self._program = self._compile(graph)
+        self._visit: Visit | None = None
 
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """The graph's output, or a tuple if it has several.
@@ -82,8 +88,24 @@ class GraphModule(nn.Module):
         Args:
             inputs: one tensor a graph input, of the types and shapes that the graph declares.
         """
-        outputs = self.run(inputs)
+        outputs = self.run(inputs, self._visit)
         return outputs[0] if len(outputs) == 1 else outputs
+
+    @contextmanager
+    def watching(self, values: Container[str]) -> Iterator[dict[str, Tensor]]:
+        """Yields a dictionary that calls fill, inside, with some of the values that they compute, by name."""
+        seen: dict[str, Tensor] = {}
+
+        def keep(name: str, value: Tensor) -> Tensor:
+            if name in values:
+                seen[name] = value
+            return value
+
+        self._visit = keep
+        try:
+            yield seen
+        finally:
+            self._visit = None
 
     def run(self, inputs: Sequence[Tensor], visit: Visit | None = None) -> tuple[Tensor, ...]:
         """The graph's outputs, with a look at each value on the way.

@@ -11,6 +11,7 @@ import torch
 
 from compression.distillation import distilling
 from compression.qat.examples import calibration_examples
+from compression.qat.graph_features import GraphFeatures
 from compression.qat.graph_module import GraphModule
 from compression.qat.initial_steps import start_steps
 from compression.qat.writing import write_back
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from compression.workload import Workload
-    from spaces import Distill, Recovery
+    from spaces import Recovery
 
 LEARNING_RATES: Final[Mapping[str, float]] = MappingProxyType({"sgd": 0.01, "adamw": 3e-4})
 """Peaks of the schedule by optimizer, where the recovery names none.
@@ -40,6 +41,7 @@ def train_quantized(
     recovery: Recovery,
     teacher: nn.Module,
     *,
+    student: nn.Module,
     epochs: float,
     seed: int,
     report: Report = lambda share: None,
@@ -49,8 +51,8 @@ def train_quantized(
 
     Weights start from the float model's, biases from the artifact's (which may hold a correction), and the
     zeros of the float model's weights stay. With ``quantizer="lsq"`` the scales of weights and activations
-    learn, too. BatchNorm is part of the convolutions by then. The teacher gives its outputs alone: inner
-    states belong to training before the export, since a graph has no modules to take them from.
+    learn, too. BatchNorm is part of the convolutions by then. Inner states that the teacher teaches are found
+    in the graph by their values (`GraphFeatures`).
 
     Args:
         float_path: the float ONNX file that the artifact was quantized from.
@@ -60,13 +62,15 @@ def train_quantized(
         recovery: optimizer, learning rate, patience, quantizer and how the teacher teaches; its own epochs
             are not read.
         teacher: the reference; not changed.
+        student: the torch model that the float file was exported from; its blocks are the graph's.
         epochs: passes over the train split; with 0 the weights stay as they were rounded.
         seed: of shuffling.
         report: told the share done after each step.
         checkpoint: a file that a killed training continues from.
 
     Raises:
-        CompressionError: the artifact holds what cannot be trained; names the operator and the layer.
+        CompressionError: the artifact holds what cannot be trained, named by operator and layer; or the
+            student's features are not found in it.
         WorkloadError: the train split, or with ``lsq`` the calibration split, is empty; or the loss is not
             finite.
     """
@@ -77,10 +81,13 @@ def train_quantized(
     plan = Plan.of(recovery, seed=seed, epochs=epochs)
     if plan.learning_rate is None:
         plan = replace(plan, learning_rate=LEARNING_RATES[plan.optimizer])
+    distill, match = recovery.distill, None
+    if distill is not None and distill.features != "none":
+        match = GraphFeatures(distill.features, module, GraphModule(whole), student, teacher, workload)
     fit(
         module,
         workload,
-        distilling(workload, _of_outputs(recovery.distill), teacher, module),
+        distilling(workload, distill, teacher, module, match=match),
         plan,
         masks=pruned(module),
         report=report,
@@ -105,7 +112,3 @@ def pruned(module: GraphModule) -> dict[str, Tensor]:
         name: parameter.detach() != 0 for name, parameter in module.named_parameters() if parameter.dim() > 1
     }
     return {name: mask for name, mask in masks.items() if not bool(torch.all(mask))}
-
-
-def _of_outputs(distill: Distill | None) -> Distill | None:
-    return None if distill is None else replace(distill, features="none", feature_weight=1.0)

@@ -2,6 +2,6 @@
 
 from compression.quantization.apply import LAYERS_KEY, quantize
 from compression.quantization.calibration import calibrate
-from compression.quantization.plan import LayerPlan, check_formats
+from compression.quantization.plan import LayerPlan, check_formats, has_static_layers
 
-__all__ = ["LAYERS_KEY", "LayerPlan", "calibrate", "check_formats", "quantize"]
+__all__ = ["LAYERS_KEY", "LayerPlan", "calibrate", "check_formats", "has_static_layers", "quantize"]

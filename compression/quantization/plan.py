@@ -88,6 +88,12 @@ class LayerPlan:
         return self.op == "linear" and weight.bits == 4 and is_alone and unit % _BLOCK_UNIT == 0  # noqa: PLR2004
 
 
+def has_static_layers(policy: Policy) -> bool:
+    """Some layer's activations have calibrated ranges."""
+    forms = (layer.activation for layer in policy.layers.values())
+    return any(form is not None and form.mode == "static" for form in forms)
+
+
 def plan_layers(policy: Policy, ops: Mapping[str, str]) -> dict[str, LayerPlan]:
     """The plans of a policy's quantized layers; others are absent.
 

@@ -13,35 +13,22 @@ from spaces import CompressionError, WorkloadError
 from tests.models import Depthwise, Mlp
 from tests.networks_h import (
     IMAGES,
-    TOKENS,
+    TRANSFORMERS,
     Encoder,
     Fixed,
     TorchLayers,
-    TupledEncoder,
-    bert,
-    distilbert,
-    llama,
+    of_family,
     trained_encoder,
     untrained,
     validated,
-    vit,
 )
 
-FAMILIES = {
-    "hand-written": (Encoder, IMAGES),
-    "tupled": (TupledEncoder, IMAGES),
-    "bert": (bert, TOKENS),
-    "distilbert": (distilbert, TOKENS),
-    "vit": (vit, IMAGES),
-    "llama": (llama, TOKENS),
-}
 pytestmark = pytest.mark.usefixtures("digits")  # one thread, which is twenty times faster here
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=("separate", "tupled", *TRANSFORMERS))
 def family(request):
-    make, inputs = FAMILIES[request.param]
-    model = untrained(make)
+    model, inputs = of_family(request.param)
     (run,) = block_runs(model, inputs)
     return model, inputs, run
 

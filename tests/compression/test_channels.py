@@ -265,3 +265,17 @@ def test_a_layer_that_is_called_twice_counts_its_work_twice(digits):
 
     assert layers["shared"].macs == 2 * 16 * 16 * 9 * 64
     assert layers["stem"].macs == 16 * 9 * 64
+
+
+def test_weights_whose_channels_are_last_in_memory_stay_so(digits, digits_model):
+    model = copy.deepcopy(digits_model).to(memory_format=torch.channels_last)
+
+    narrow = pruned(digits, model, {"stem.0": 0.5, "stage1.0.conv1": 0.5})
+
+    convs = {name: module.weight for name, module in narrow.named_modules() if isinstance(module, nn.Conv2d)}
+    assert convs["stage1.0.conv1"].shape == (32, 32, 3, 3)
+    for name, weight in convs.items():
+        assert weight.is_contiguous(memory_format=torch.channels_last), name
+    plain = pruned(digits, digits_model, {"stem.0": 0.5, "stage1.0.conv1": 0.5})
+    assert all(torch.equal(plain.get_submodule(name).weight, weight) for name, weight in convs.items())
+    assert plain.stem[0].weight.is_contiguous()

@@ -11,36 +11,22 @@ from spaces import CompressionError, PruneGroup
 from tests.networks_h import (
     IMAGES,
     TOKENS,
+    TRANSFORMERS,
     Encoder,
     Fixed,
-    FusedEncoder,
-    HeadMajorEncoder,
     InterleavedHeads,
-    ReshapingEncoder,
     SharedHeads,
     StubbornHeads,
     TorchEncoder,
     TorchLayers,
     UncountedHeads,
-    bert,
-    distilbert,
     llama,
+    of_family,
     trained_encoder,
     untrained,
     validated,
-    vit,
 )
 
-FAMILIES = {
-    "separate": (Encoder, IMAGES),
-    "fused": (FusedEncoder, IMAGES),
-    "head-major": (HeadMajorEncoder, IMAGES),
-    "reshaping": (ReshapingEncoder, IMAGES),
-    "bert": (bert, TOKENS),
-    "distilbert": (distilbert, TOKENS),
-    "vit": (vit, IMAGES),
-    "llama": (llama, TOKENS),
-}
 pytestmark = pytest.mark.usefixtures("digits")  # one thread, which is twenty times faster here
 
 
@@ -54,10 +40,9 @@ def same_bits(model, state):
     )
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=("separate", "fused", "head-major", "reshaping", *TRANSFORMERS))
 def family(request):
-    make, inputs = FAMILIES[request.param]
-    model = untrained(make)
+    model, inputs = of_family(request.param)
     return model, inputs, head_groups(model, inputs)
 
 

@@ -19,6 +19,7 @@ from spaces import (
     Sparsity,
     WeightFormat,
 )
+from tests.networks_q import Tokens
 
 ON_EIGHT = Deployment(channel_multiple=8, threads=1)
 HALF = {"stage1.0.conv1": LayerPolicy(Prune(0.5)), "stage2.0.conv1": LayerPolicy(Prune(0.5))}
@@ -39,7 +40,7 @@ def shapes(model):
 
 
 def test_pruning_in_steps_ends_with_the_shapes_of_one_shot_and_a_good_model(digits, digits_model, tmp_path):
-    policy = Policy(layers=HALF, recovery=Recovery(epochs=1.5, prune_steps=3))
+    policy = Policy(layers=HALF, recovery=Recovery(epochs=1.0, prune_steps=3))
     shares = []
 
     stepped = made(digits, digits_model, policy, tmp_path / "a.onnx", report=shares.append)
@@ -85,7 +86,7 @@ def test_training_through_quantization_brings_back_what_few_bits_lose(digits, di
     low = LayerPolicy(weight=WeightFormat(2), activation=ActivationFormat(8, "static"))
     layers = dict.fromkeys(LAYERS, low)
     calibrated = made(digits, digits_model, Policy(layers=layers), tmp_path / "a.onnx")
-    taught = Policy(layers=layers, recovery=Recovery(epochs=1.0, qat=True, qat_share=1.0, quantizer="lsq"))
+    taught = Policy(layers=layers, recovery=Recovery(epochs=0.6, qat=True, qat_share=1.0, quantizer="lsq"))
     trained = made(digits, digits_model, taught, tmp_path / "b.onnx")
 
     before, after = accuracy(digits, calibrated.artifact.path), accuracy(digits, trained.artifact.path)
@@ -112,7 +113,7 @@ def test_an_int8_artifact_that_was_trained_still_runs_in_int8(digits, digits_mod
 def test_a_training_that_is_killed_goes_on_to_the_same_file(digits, digits_model, tmp_path):
     int8 = LayerPolicy(weight=WeightFormat(8), activation=ActivationFormat(8, "static"))
     layers = {**HALF, "stage1.0.conv2": int8}
-    policy = Policy(layers=layers, recovery=Recovery(epochs=0.6, prune_steps=2, qat=True))
+    policy = Policy(layers=layers, recovery=Recovery(epochs=0.3, prune_steps=2, qat=True))
 
     class KilledError(Exception):
         pass
@@ -175,3 +176,59 @@ def test_a_layer_that_does_not_exist_is_refused_by_name(digits, digits_model, tm
 
     with pytest.raises(InvalidPolicy, match=r"has no layer 'stage9.conv'"):
         made(digits, digits_model, policy, tmp_path / "a.onnx")
+
+
+GONE = {"stage1": LayerPolicy(Prune(0.5, "layer", "l1"))}
+INT8 = LayerPolicy(weight=WeightFormat(8), activation=ActivationFormat(8, "static"))
+
+
+@pytest.mark.parametrize(
+    "recovery",
+    [
+        None,
+        Recovery(epochs=0.2, qat=True, qat_share=0.5),
+        Recovery(epochs=0.2, qat=True, qat_share=0.5, prune_steps=2),
+    ],
+    ids=["calibrated", "trained", "in-steps"],
+)
+def test_what_is_said_of_a_layer_goes_with_its_block(digits, digits_model, tmp_path, recovery):
+    policy = Policy(layers={**GONE, **dict.fromkeys(LAYERS, INT8)}, recovery=recovery)
+    shares = []
+
+    compressed = made(digits, digits_model, policy, tmp_path / "a.onnx", report=shares.append)
+
+    (block,) = compressed.shaped.removed_blocks
+    executed = read_executed(compressed.artifact.path)
+    assert block in {"stage1.0", "stage1.1"}
+    assert not any(name.startswith(f"{block}.") for name in executed)
+    left = [name for name in LAYERS if not name.startswith(f"{block}.")]
+    assert {name for name, kind in executed.items() if kind == "int8"} == set(left)
+    assert recovery is None or shares[-1] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_model_whose_quantized_layers_all_went_stays_float(digits, digits_model, tmp_path, steps):
+    block = shape(digits, digits_model, Policy(layers=GONE), deployment=ON_EIGHT, seed=0).removed_blocks[0]
+    recovery = Recovery(epochs=0.2, qat=True, qat_share=0.5, prune_steps=steps)
+    policy = Policy(layers={**GONE, f"{block}.conv1": INT8}, recovery=recovery)
+    shares = []
+
+    compressed = made(digits, digits_model, policy, tmp_path / "a.onnx", report=shares.append)
+
+    assert compressed.shaped.removed_blocks == (block,)
+    assert set(read_executed(compressed.artifact.path).values()) == {"float32"}
+    assert shares[-1] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("wish", "recovery"),
+    [("qat", Recovery(qat=True)), ("bias_correction", Recovery(epochs=0.0, bias_correction=True))],
+)
+def test_what_walks_the_graph_of_a_recurrent_model_is_refused_before_anything_is_trained(wish, recovery):
+    workload = Tokens()
+    policy = Policy(layers={"project": INT8}, recovery=recovery)
+
+    with pytest.raises(InvalidPolicy, match=r"not written for LSTM and GRU \('lstm', 'gru'\)") as caught:
+        shape(workload, workload.model(), policy, deployment=ON_EIGHT, seed=0)
+
+    assert [fault.pointer for fault in caught.value.faults] == [f"/recovery/{wish}"]

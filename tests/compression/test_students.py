@@ -15,35 +15,21 @@ from spaces import CompressionError, Student
 from tests.models import Concatenating, Mlp
 from tests.networks_h import (
     IMAGES,
-    TOKENS,
+    TRANSFORMERS,
     DeepEncoder,
     Encoder,
     Fixed,
-    FusedEncoder,
     TorchEncoder,
-    TupledEncoder,
-    bert,
-    distilbert,
-    llama,
+    of_family,
     untrained,
-    vit,
 )
 
-FAMILIES = {
-    "fused": (FusedEncoder, IMAGES),
-    "tupled": (TupledEncoder, IMAGES),
-    "bert": (bert, TOKENS),
-    "distilbert": (distilbert, TOKENS),
-    "vit": (vit, IMAGES),
-    "llama": (llama, TOKENS),
-}
 pytestmark = pytest.mark.usefixtures("digits")  # one thread, which is twenty times faster here
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=("fused", "tupled", *TRANSFORMERS))
 def family(request):
-    make, inputs = FAMILIES[request.param]
-    return untrained(make), inputs
+    return of_family(request.param)
 
 
 def dropped_from(model):
