@@ -2,9 +2,10 @@
 
 An input of the model lives as long as it is called, any other value from the operator that makes it to the
 last that reads it. An operator that can write over its input does so if nobody needs that input any more; one
-that changes the shape alone shares it. Weights that a call unpacks to float count while they are needed.
-Stored weights do not (see `evaluators.packing`), nor does an operator's scratch space: for floats none was
-seen, integer kernels took up to a quarter beyond.
+that changes the shape alone shares it. On this machine, memory that the runtime will use again for a value
+of the same shape is held in between, as its planner does, and what integer kernels allocate while they run
+counts (see `evaluators.scratch`). Weights that a call unpacks to float count while they are needed; stored
+weights do not (see `evaluators.packing`).
 """
 
 from __future__ import annotations
@@ -18,32 +19,20 @@ import onnx
 import onnxruntime
 from onnx import helper
 
+from evaluators.scratch import Node, scratch_bytes
 from spaces import DeploymentError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from evaluators.backends import Array
 
 _VIEWS: Final = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"})
 _IN_PLACE: Final = frozenset(
-    {
-        "Relu",
-        "Clip",
-        "Add",
-        "Mul",
-        "Sub",
-        "Div",
-        "Sigmoid",
-        "Tanh",
-        "HardSwish",
-        "HardSigmoid",
-        "LeakyRelu",
-        "Erf",
-    }
-    | {"Softmax", "Sqrt", "Gelu", "FastGelu", "BiasGelu", "QuickGelu", "Neg", "Exp"}
+    {"Relu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "LeakyRelu", "Softmax", "Softsign"}
 )
-"""Operators that ONNX Runtime's kernels may run in place (``MayInplace`` in its CPU kernels' definitions)."""
+"""Operators that ONNX Runtime 1.32 runs in place, by the memory of sessions of a few of them in a row; sums
+and products of two values, roots, exponentials and GELU are not, whatever their kernels would allow."""
 
 _ADDING: Final = frozenset({"Conv", "FusedConv"})
 _ADDEND: Final = 3
@@ -60,12 +49,14 @@ class Step:
         shares: the name of the read value whose memory the first made value takes over, if it is alive no
             longer or the operator is a view.
         is_view: the made value is the read one under another shape.
+        scratch: bytes that are allocated while it runs, and no longer.
     """
 
     reads: Sequence[str]
     makes: Mapping[str, int]
     shares: Sequence[str] = ()
     is_view: bool = False
+    scratch: int = 0
 
 
 def peak_memory_bytes(path: Path, feed: Mapping[str, Array], *, layouts: bool = True) -> int:
@@ -74,78 +65,105 @@ def peak_memory_bytes(path: Path, feed: Mapping[str, Array], *, layouts: bool = 
     Args:
         path: of the artifact.
         feed: of the call; its batch counts.
-        layouts: with the layouts and copies that ONNX Runtime chooses for this machine's vector units; false
-            for a target that is another machine.
+        layouts: with the layouts, copies and scratch space that ONNX Runtime has on this machine; false for a
+            target that is another one.
 
     Raises:
         DeploymentError: ONNX Runtime refuses the artifact or fails on the feed.
     """
     model = _optimized(path, layouts=layouts)
-    sizes = _sizes(model, feed)
-    stored = {item.name for item in model.graph.initializer}
+    values = _values(model, feed)
+    sizes = {name: size for name, (size, _) in values.items()}
+    stored = {item.name: item for item in model.graph.initializer}
+    shapes = {name: tuple(item.dims) for name, item in stored.items()}
+    shapes |= {name: shape for name, (_, shape) in values.items()}
     steps = [
         Step(
             [name for name in node.input if name],
             {name: sizes[name] for name in node.output if name},
             _shareable(node, sizes),
             node.op_type in _VIEWS,
+            scratch_bytes(Node(node, shapes, stored)) if layouts else 0,
         )
         for node in model.graph.node
     ]
     inputs = {name: array.nbytes for name, array in feed.items() if name not in stored}
-    return peak_of(steps, inputs, {item.name for item in model.graph.output})
+    outputs = {item.name for item in model.graph.output}
+    # shapes are inferred before the model runs, with a name for the batch: what is alike now is planned alike
+    return peak_of(steps, inputs, outputs, values if layouts else None)
 
 
-def peak_of(steps: Sequence[Step], inputs: Mapping[str, int], outputs: set[str]) -> int:
+def peak_of(
+    steps: Sequence[Step],
+    inputs: Mapping[str, int],
+    outputs: set[str],
+    kinds: Mapping[str, Hashable] | None = None,
+) -> int:
     """The most bytes alive at once.
 
     Args:
         steps: in the order of execution.
         inputs: bytes by name; alive throughout.
         outputs: names of what stays alive to the end.
+        kinds: values of one kind are as large as each other for certain, so that a later one is planned into
+            the memory of an earlier one that is needed no more, which is kept until then; a value without a
+            kind, or every value where ``None``, gets memory of its own and leaves it when it dies.
     """
     last = {name: index for index, step in enumerate(steps) for name in step.reads}
     end = len(steps)
-    owner = {name: name for name in inputs}  # of the memory that a value lies in
-    size = dict(inputs)
-    until = dict.fromkeys(inputs, end)
-    alive = peak = sum(inputs.values())
+    blocks = [_Block(count, 0, end) for count in inputs.values()]
+    owner = dict(zip(inputs, blocks, strict=True))  # the memory that a value lies in
+    idle: list[tuple[Hashable, _Block]] = []  # whose last value is needed no more, the latest first
     for index, step in enumerate(steps):
         for position, (name, count) in enumerate(step.makes.items()):
-            dies = end if name in outputs else last.get(name, index)
-            shared = None
-            if position == 0:
-                shared = _taken_over(step, index, count, owner, until, size, is_output=name in outputs)
-            if shared is None:
-                owner[name], size[name], until[name] = name, count, dies
-                alive += count
-            else:
-                owner[name], until[shared] = shared, max(until[shared], dies)
-        peak = max(peak, alive)
-        ended = [name for name, when in until.items() if when <= index]
-        for name in ended:
-            alive -= size.pop(name)
-            del until[name]
-    return peak
+            is_output = name in outputs
+            dies = end if is_output else last.get(name, index)
+            block = _taken_over(step, index, count, owner, is_output=is_output) if position == 0 else None
+            if block is None and not is_output:
+                block = _reused(idle, None if kinds is None else kinds.get(name))
+            if block is None:
+                block = _Block(count, index, dies)
+                blocks.append(block)
+            block.until = max(block.until, dies)
+            owner[name] = block
+        for name in dict.fromkeys((*step.reads, *step.makes)):
+            block = owner.get(name)
+            kind = None if kinds is None else kinds.get(name)
+            if block is not None and block.until == index and kind is not None:
+                idle = [(kind, block), *((k, other) for k, other in idle if other is not block)]
+    return max((_alive(blocks, index) + step.scratch for index, step in enumerate(steps)), default=0)
+
+
+@dataclass(slots=True)
+class _Block:
+    """A piece of memory, from the step that takes it to the last that needs it."""
+
+    size: int
+    since: int
+    until: int
+
+
+def _alive(blocks: Sequence[_Block], index: int) -> int:
+    return sum(block.size for block in blocks if block.since <= index <= block.until)
+
+
+def _reused(idle: list[tuple[Hashable, _Block]], kind: Hashable | None) -> _Block | None:
+    """The memory of a kind that became idle last, which is idle no longer."""
+    for position, (other, block) in enumerate(idle):
+        if kind is not None and other == kind:
+            del idle[position]
+            return block
+    return None
 
 
 def _taken_over(
-    step: Step,
-    index: int,
-    count: int,
-    owner: Mapping[str, str],
-    until: Mapping[str, int],
-    size: Mapping[str, int],
-    *,
-    is_output: bool,
-) -> str | None:
+    step: Step, index: int, count: int, owner: Mapping[str, _Block], *, is_output: bool
+) -> _Block | None:
     """The memory that a made value is written into; an output has its own, as the runtime hands it out."""
     for name in () if is_output else step.shares:
-        memory = owner.get(name)
-        if memory is None or memory not in until:
-            continue
-        if step.is_view or (until[memory] <= index and size[memory] == count):
-            return memory
+        block = owner.get(name)
+        if block is not None and (step.is_view or (block.until <= index and block.size == count)):
+            return block
     return None
 
 
@@ -170,8 +188,8 @@ def _optimized(path: Path, *, layouts: bool) -> Any:
         return onnx.load(optimized)
 
 
-def _sizes(model: Any, feed: Mapping[str, Array]) -> dict[str, int]:
-    """Bytes of every value, from a call that hands out all of them."""
+def _values(model: Any, feed: Mapping[str, Array]) -> dict[str, tuple[int, tuple[int, ...]]]:
+    """Bytes and shape of every value, from a call that hands out all of them."""
     names = [name for node in model.graph.node for name in node.output if name]
     whole = onnx.ModelProto()
     whole.CopyFrom(model)
@@ -188,7 +206,8 @@ def _sizes(model: Any, feed: Mapping[str, Array]) -> dict[str, int]:
         values = session.run(names, dict(feed))
     except Exception as error:  # the runtime's errors share no class
         raise DeploymentError(f"ONNX Runtime fails on the example inputs: {error}") from error
-    return {name: value.nbytes for name, value in zip(names, values, strict=True)}
+    found = {name: (array.nbytes, array.shape) for name, array in feed.items()}
+    return found | {name: (value.nbytes, value.shape) for name, value in zip(names, values, strict=True)}
 
 
 def _session(model: str | bytes, options: Any) -> Any:

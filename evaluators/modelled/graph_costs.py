@@ -104,6 +104,7 @@ class KernelCost:
         moved_bytes: of activations, read and written.
         patterns: of zeros that the weights keep, of those asked for.
         density: share of the weights that are not zero.
+        rows: of the product that the kernel is: pixels, or positions, of the batch; 0 where it is none.
     """
 
     name: str
@@ -116,6 +117,7 @@ class KernelCost:
     moved_bytes: float
     patterns: tuple[str, ...] = ()
     density: float = 1.0
+    rows: float = 0.0
 
 
 def read_costs(path: Path, feed: Mapping[str, Array], patterns: Sequence[str] = ()) -> list[KernelCost]:
@@ -191,7 +193,10 @@ class _Reader:
         name = layer or node.name or node.op_type
         found, density = self._zeros(node, weight) if self._patterns and is_weight else ((), 1.0)
         moved = self._moved(node, scale, weight if is_weight else "")
-        return KernelCost(name, op, bits[0], bits[1], macs, channels, weight_bytes, moved, found, density)
+        rows = math.prod(self._shape(node.output[0])) / channels[0] if channels[0] else 0.0
+        return KernelCost(
+            name, op, bits[0], bits[1], macs, channels, weight_bytes, moved, found, density, rows
+        )
 
     def _zeros(self, node: Any, weight: str) -> tuple[tuple[str, ...], float]:
         """Patterns that a weight keeps, and the share that is not zero."""

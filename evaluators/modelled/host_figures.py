@@ -1,7 +1,8 @@
 """Measures what this host's CPU reaches, so that it can be modelled like any other machine.
 
 Rates come from products of matrices that fit the cache, run in ONNX Runtime as an artifact would be; the
-bandwidth from copying more memory than any cache holds; the overhead from a chain of the smallest operators.
+bandwidth from copying more memory than any cache holds, and that of the last cache from copying what fits;
+the overhead from a chain of the smallest operators.
 """
 
 from __future__ import annotations
@@ -31,10 +32,18 @@ SIZE: Final = 384
 
 LAYERS: Final = 4
 COPY_BYTES: Final = 256 * 2**20
+CACHED_BYTES: Final = 2**20
+"""What a copy within the cache takes from it, twice."""
+
+CACHES: Final = Path("/sys/devices/system/cpu/cpu0/cache")
 CHAIN: Final = 200
 REPEATS: Final = 15
 IR_VERSION: Final = 10
 OPSET: Final = 17
+WIDE: Final = 16
+NARROW: Final = 8
+"""Channels that MLAS's kernels compute at once, with registers of 512 bits and of fewer."""
+
 COPIES: Final = 2
 """Bytes that a copy moves for each byte of its source: one read, one written."""
 
@@ -49,6 +58,8 @@ class HostFigures:
         bandwidth_bytes_s: of one thread copying.
         overhead_us: of an operator that does next to nothing.
         threads: of the runtime.
+        cache_bytes: of the last cache, or ``None`` where the system does not tell.
+        cache_bandwidth_bytes_s: of one thread copying within it, or ``None``.
     """
 
     float32_ops: float
@@ -56,8 +67,10 @@ class HostFigures:
     bandwidth_bytes_s: float
     overhead_us: float
     threads: int
+    cache_bytes: float | None = None
+    cache_bandwidth_bytes_s: float | None = None
 
-    def to_dict(self) -> dict[str, float]:
+    def to_dict(self) -> dict[str, float | None]:
         """The JSON form."""
         return {
             "float32_ops": self.float32_ops,
@@ -65,6 +78,8 @@ class HostFigures:
             "bandwidth_bytes_s": self.bandwidth_bytes_s,
             "overhead_us": self.overhead_us,
             "threads": self.threads,
+            "cache_bytes": self.cache_bytes,
+            "cache_bandwidth_bytes_s": self.cache_bandwidth_bytes_s,
         }
 
 
@@ -80,11 +95,36 @@ def measure_host(threads: int = 1) -> HostFigures:
         2 * macs / _seconds(_call(model, {"x": values}, threads))
         for model in (_float_products(), _integer_products())
     )
-    source, copy = np.ones(COPY_BYTES // 8), np.empty(COPY_BYTES // 8)
-    bandwidth = COPIES * COPY_BYTES / _seconds(lambda: np.copyto(copy, source))
+    bandwidth, cache = _bandwidth(COPY_BYTES), _cache_bytes()
     small = {"x": np.zeros((1, 8), np.float32)}
     both = [_seconds(_call(_chain(count), small, threads)) for count in (CHAIN, 2 * CHAIN)]
-    return HostFigures(float32, int8, bandwidth, max(both[1] - both[0], 0.0) / CHAIN * 1e6, threads)
+    overhead_us = max(both[1] - both[0], 0.0) / CHAIN * 1e6
+    within = None if cache is None else _bandwidth(min(CACHED_BYTES, cache // 4))
+    return HostFigures(float32, int8, bandwidth, overhead_us, threads, cache, within)
+
+
+def _bandwidth(size: int) -> float:
+    """Bytes a second that copying so many bytes reads and writes."""
+    source, copy = np.ones(size // 8), np.empty(size // 8)
+    repeats = max(COPY_BYTES // size // 16, 1)
+
+    def copies() -> None:
+        for _ in range(repeats):
+            np.copyto(copy, source)
+
+    return COPIES * size * repeats / _seconds(copies)
+
+
+def _cache_bytes() -> int | None:
+    """Of the last cache that this CPU has, as Linux tells it."""
+    found = []
+    for index in CACHES.glob("index*"):
+        try:
+            level, size = ((index / name).read_text().strip() for name in ("level", "size"))
+            found.append((int(level), int(size.removesuffix("K")) * 2**10))
+        except (OSError, ValueError):  # a cache that does not say how large it is
+            continue
+    return max(found)[1] if found else None
 
 
 def modelled_host(found: HostFigures, local: Target, name: str = "this-host") -> Target:
@@ -98,6 +138,9 @@ def modelled_host(found: HostFigures, local: Target, name: str = "this-host") ->
     measured = Source("measured", f"tauten targets measure, {found.threads} thread(s) of {cpu()[0]}")
     assumed = Source("derived", "an assumption: what large products reach is all there is; calibrate it")
     figures = ("peak_ops", "memory", "overhead_us")
+    is_wide = "avx512f" in cpu()[1]
+    block = Source("derived", f"registers of {512 if is_wide else 256} bits, by the CPU's flags")
+    within = found.cache_bandwidth_bytes_s
     return replace(
         local,
         name=name,
@@ -106,10 +149,20 @@ def modelled_host(found: HostFigures, local: Target, name: str = "this-host") ->
         threads=found.threads,
         host_requires=HostRequirements(),
         peak_ops={"float32": _short(found.float32_ops), "int8": _short(found.int8_ops)},
+        channel_block=dict.fromkeys(("float32", "int8"), WIDE if is_wide else NARROW),
         efficiency={ANY: 0.5},
-        memory=Memory(_short(found.bandwidth_bytes_s)),
+        memory=Memory(
+            _short(found.bandwidth_bytes_s),
+            cache_bytes=found.cache_bytes,
+            cache_bandwidth_bytes_s=within and _short(within),
+        ),
         overhead_us={ANY: _short(found.overhead_us)},
-        sources={**local.sources, **dict.fromkeys(figures, measured), "efficiency": assumed},
+        sources={
+            **local.sources,
+            **dict.fromkeys(figures, measured),
+            "efficiency": assumed,
+            "channel_block": block,
+        },
     )
 
 

@@ -4,10 +4,15 @@ Each kernel takes the longer of computing and moving, and its overhead (Williams
 ``max(operations / (peak * efficiency), bytes / bandwidth) + overhead``, and the kernels of a call add up.
 Channels are rounded up to what the target's instructions take at once; what only moves data has an efficiency
 of the bandwidth. Zeros that keep a pattern of the target raise the peak.
+
+On a calibrated target, computing includes what a product moves through the caches, where its blocks are
+computed one after another (Goto and van de Geijn 2008): its inputs again for every `PANEL` outputs, its
+weights, and its outputs. That is little beside the work of long rows, and most of the time of short ones.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +29,9 @@ DOT_LENGTH: Final = 4
 """Products that an 8-bit dot-product instruction sums (x86 VNNI, Arm SDOT, NVIDIA DP4A): inputs are rounded
 to it."""
 
+PANEL: Final = 64
+"""Outputs that a product computes while it has an input at hand: four registers of 16 floats in MLAS."""
+
 OPS_PER_MAC: Final = 2
 US: Final = 1e6
 
@@ -38,6 +46,7 @@ class KernelTime:
         dtype: what is multiplied.
         compute_us: microseconds of computing at the peak rate with efficiency 1; 0 of what only moves data.
         memory_us: microseconds of moving at the full bandwidth.
+        traffic: numbers that a product reads as inputs and as weights, and writes.
     """
 
     name: str
@@ -45,6 +54,7 @@ class KernelTime:
     dtype: str
     compute_us: float
     memory_us: float
+    traffic: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 class Roofline:
@@ -66,6 +76,7 @@ class Roofline:
         fitted = target.calibration
         self._efficiency = target.efficiency if fitted is None else fitted.efficiency
         self._overhead = target.overhead_us if fitted is None else fitted.overhead_us
+        self._traffic_ns = {} if fitted is None else fitted.traffic_ns
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -87,7 +98,9 @@ class Roofline:
         overhead = by_kernel(self._overhead, time.op, time.dtype)
         if time.compute_us == 0:
             return time.memory_us / efficiency + overhead
-        return max(time.compute_us / efficiency, time.memory_us) + overhead
+        moving = self._traffic_ns.get(f"{time.op}/{time.dtype}", (0.0, 0.0, 0.0))
+        moving_us = sum(ns * count for ns, count in zip(moving, time.traffic, strict=True)) / 1e3
+        return max(time.compute_us / efficiency + moving_us, time.memory_us) + overhead
 
     def times(self, costs: Sequence[KernelCost]) -> list[KernelTime]:
         """The ideal times of kernels, before efficiency and overhead."""
@@ -115,18 +128,28 @@ class Roofline:
         dtype = self._dtype(cost)
         moved = cost.weight_bytes + cost.moved_bytes
         peak = self._target.peak_ops[dtype] * self._speedup(cost, dtype)
-        compute_us = OPS_PER_MAC * self._rounded(cost) / peak * US
-        return KernelTime(cost.name, cost.op, dtype, compute_us, moved / bandwidth * US)
+        outputs, inputs = self._rounded(cost, dtype)
+        compute_us = OPS_PER_MAC * cost.macs * outputs * inputs / peak * US
+        traffic = (0.0, 0.0, 0.0)
+        if cost.rows:
+            wide, inner = cost.channels[0] * outputs, cost.macs / cost.rows / cost.channels[0] * inputs
+            panels = 0 if cost.op == "depthwise-conv" else math.ceil(cost.channels[0] / PANEL)
+            traffic = cost.rows * inner * panels, wide * inner, cost.rows * wide
+        return KernelTime(cost.name, cost.op, dtype, compute_us, moved / bandwidth * US, traffic)
 
-    def _rounded(self, cost: KernelCost) -> float:
-        """Multiply-accumulates with channels rounded up."""
+    def _rounded(self, cost: KernelCost, dtype: str) -> tuple[float, float]:
+        """By how much outputs and inputs grow when they are rounded up to what is computed at once."""
         outputs, inputs = cost.channels
         if not outputs:
-            return cost.macs
-        macs = cost.macs * _up(outputs, self._target.capabilities.channel_multiple) / outputs
-        if cost.activation_bits < 16 and cost.op != "depthwise-conv":  # noqa: PLR2004
-            macs *= _up(inputs, DOT_LENGTH) / inputs
-        return macs
+            return 1.0, 1.0
+        block = self._target.channel_block.get(dtype)
+        wide = _up(outputs, block or self._target.capabilities.channel_multiple) / outputs
+        if cost.op == "depthwise-conv":
+            return wide, 1.0
+        if cost.activation_bits < 16:  # noqa: PLR2004
+            return wide, _up(inputs, DOT_LENGTH) / inputs
+        # layouts in blocks have whole blocks of inputs as well, but for the single channel of a first layer
+        return wide, _up(inputs, block) / inputs if block and inputs > 1 else 1.0
 
     def _speedup(self, cost: KernelCost, dtype: str) -> float:
         best = 1.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from evaluators.targets.hardware import CALL, figures, kernel_names, not_negative
-from spaces import InvalidTarget, Reader
+from evaluators.targets.hardware import CALL, among, figures, kernel_names, not_negative
+from spaces import InvalidTarget, Reader, escape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,9 +15,13 @@ HIGHEST_EFFICIENCY: Final = 100.0
 """A fitted efficiency may pass 1 where the declared peak is too low; past this it is a mistake of units."""
 
 
+TRAFFIC: Final = ("inputs", "weights", "outputs")
+"""What a blocked product moves through the caches: `evaluators.modelled.roofline.KernelTime.traffic`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Efficiency and overhead, fitted.
+    """Efficiency, overhead and traffic, fitted.
 
     Attributes:
         efficiency: share of the peak rate by kernel; ``other`` is a share of the bandwidth.
@@ -27,6 +31,7 @@ class Calibration:
         error_95: the error that 95 % of these predictions do not exceed, a share.
         samples: that count.
         fingerprint: of the machine that the samples were measured on.
+        traffic_ns: nanoseconds by kernel for an input, a weight and an output that a product moves.
     """
 
     efficiency: Mapping[str, float]
@@ -36,12 +41,16 @@ class Calibration:
     error_95: float
     samples: int
     fingerprint: Mapping[str, Any] = field(default_factory=dict)
+    traffic_ns: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The form of the YAML file."""
         return {
             "efficiency": dict(self.efficiency),
             "overhead_us": dict(self.overhead_us),
+            "traffic_ns": {
+                name: dict(zip(TRAFFIC, each, strict=True)) for name, each in self.traffic_ns.items()
+            },
             "mape": self.mape,
             "tau": self.tau,
             "error_95": self.error_95,
@@ -57,6 +66,9 @@ class Calibration:
             read.required("efficiency"), read.at("efficiency"), kernel_names(), high=HIGHEST_EFFICIENCY
         )
         overhead = overheads(read.required("overhead_us"), read.at("overhead_us"))
+        traffic = read.mapping("traffic_ns", _read_traffic)
+        for name in traffic:
+            among(name, f"{read.at('traffic_ns')}/{escape(name)}", kernel_names())
         return read.build(
             cls,
             efficiency,
@@ -66,7 +78,17 @@ class Calibration:
             read.number("error_95", low=0),
             read.whole("samples", low=1),
             read.mapping("fingerprint", lambda item, _: item),
+            traffic,
         )
+
+
+def _read_traffic(document: Any, pointer: str) -> tuple[float, float, float]:
+    found = figures(document, pointer, TRAFFIC, read_value=not_negative)
+    missing = [name for name in TRAFFIC if name not in found]
+    if missing:
+        raise InvalidTarget.at(f"{pointer}/{missing[0]}", "is required")
+    inputs, weights, outputs = (found[name] for name in TRAFFIC)
+    return inputs, weights, outputs
 
 
 def overheads(document: Any, pointer: str) -> dict[str, float]:

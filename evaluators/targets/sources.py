@@ -20,6 +20,7 @@ FIGURES: Final = (
     "overhead_us",
     "limits",
     "channel_multiple",
+    "channel_block",
     "kernels",
     "sparsity",
     "energy_pj",

@@ -53,6 +53,8 @@ class Target:
         pin: the measuring process is bound to its cores.
         host_requires: what a measured target needs of the host.
         peak_ops: dense operations a second by what is multiplied, all threads; two a multiply-accumulate.
+        channel_block: channels that a kernel computes at once, by what is multiplied; `channel_multiple` of
+            what is not named.
         efficiency: share of the peak that kernels reach, by operator; of ``other``, share of the bandwidth.
         memory: bandwidth and sizes, or ``None`` where nothing is modelled.
         overhead_us: microseconds by kernel, and once a ``call``.
@@ -75,6 +77,7 @@ class Target:
     pin: bool = True
     host_requires: HostRequirements = field(default_factory=HostRequirements)
     peak_ops: Mapping[str, float] = field(default_factory=dict)
+    channel_block: Mapping[str, int] = field(default_factory=dict)
     efficiency: Mapping[str, float] = field(default_factory=dict)
     memory: Memory | None = None
     overhead_us: Mapping[str, float] = field(default_factory=dict)
@@ -117,6 +120,7 @@ class Target:
         optional = {
             "host_requires": self.host_requires.to_dict(),
             "peak_ops": dict(self.peak_ops),
+            "channel_block": dict(self.channel_block),
             "efficiency": dict(self.efficiency),
             "memory": None if self.memory is None else self.memory.to_dict(),
             "overhead_us": dict(self.overhead_us),
@@ -178,6 +182,7 @@ class Target:
         found = {
             "host_requires": read.optional("host_requires", HostRequirements.from_dict) or HostRequirements(),
             "peak_ops": read.optional("peak_ops", lambda item, at: figures(item, at, DTYPES)) or {},
+            "channel_block": read.optional("channel_block", _read_blocks) or {},
             "efficiency": read.optional("efficiency", _read_efficiency) or {},
             "memory": read.optional("memory", Memory.from_dict),
             "overhead_us": read.optional("overhead_us", overheads) or {},
@@ -212,6 +217,13 @@ def _read_kernel(document: Any, pointer: str) -> Kernel:
     kernel = Kernel.from_dict(document, pointer)
     among(kernel.op, f"{pointer}/op", (ANY, *LAYERS))
     return kernel
+
+
+def _read_blocks(document: Any, pointer: str) -> dict[str, int]:
+    read = Reader(document, pointer, InvalidTarget)
+    found = {name: read.whole(name, low=1) for name in DTYPES if name in document}
+    read.done()
+    return found
 
 
 def _read_efficiency(document: Any, pointer: str) -> dict[str, float]:

@@ -91,8 +91,10 @@ def artifacts(digits, digits_model, tmp_path_factory):
         "int8": LayerPolicy(weight=WeightFormat(8), activation=ActivationFormat(8, "static")),
         "weights": LayerPolicy(weight=WeightFormat(8)),
     }
-    for name, form in formats.items():
-        policy = Policy(layers=dict.fromkeys(layers, form))
+    policies = {name: Policy(layers=dict.fromkeys(layers, form)) for name, form in formats.items()}
+    left_in_float = {"stage1.0.conv1", "stage1.1.conv1", "stage2.1.conv2", "head"}
+    policies["mixed"] = Policy(layers={name: formats["int8"] for name in layers if name not in left_in_float})
+    for name, policy in policies.items():
         compress(digits, digits_model, policy, directory / f"{name}.onnx", deployment=Deployment())
     return directory
 
@@ -104,8 +106,8 @@ def feed(batch):
 @pytest.mark.skipif(
     not os.access("/proc/self/clear_refs", os.W_OK), reason="the system counts no high-water mark"
 )
-@pytest.mark.parametrize(("name", "scratch"), [("float", 0.03), ("weights", 0.03), ("int8", 0.4)])
-def test_the_peak_is_what_a_session_takes(artifacts, name, scratch):
+@pytest.mark.parametrize("name", ["float", "weights", "int8", "mixed"])
+def test_the_peak_is_what_a_session_takes(artifacts, name):
     path = artifacts / f"{name}.onnx"
     done = subprocess.run(
         [sys.executable, "-m", "tests.evaluators.peak", str(path), str(BATCH)],
@@ -114,16 +116,39 @@ def test_the_peak_is_what_a_session_takes(artifacts, name, scratch):
         check=True,
     )
 
-    counted, measured = peak_memory_bytes(path, feed(BATCH)), int(done.stdout)
+    assert int(done.stdout) == pytest.approx(peak_memory_bytes(path, feed(BATCH)), rel=0.03)
 
-    assert counted * 0.97 <= measured <= counted * (1 + scratch)
+
+def test_memory_that_is_used_again_is_held_in_between():
+    # a's memory is planned for c, so that it is there while b is.
+    steps = [Step(["x"], {"a": 10}), Step(["a"], {"b": 7}), Step(["b"], {"d": 5}), Step(["d"], {"c": 10})]
+    steps.append(Step(["c"], {"y": 1}))
+
+    assert peak_of(steps, {"x": 1}, {"y"}) == 18
+    assert peak_of(steps, {"x": 1}, {"y"}, {"a": "ten", "b": "seven", "c": "ten", "d": "five"}) == 23
+    assert peak_of(steps, {"x": 1}, {"y"}, {"a": "ten", "c": "unlike"}) == 18
+
+
+def test_scratch_counts_while_its_operator_runs():
+    steps = [Step(["x"], {"a": 10}, scratch=30), Step(["a"], {"b": 10}, scratch=5), Step(["b"], {"y": 1})]
+
+    assert peak_of(steps, {"x": 1}, {"y"}) == 41
 
 
 def test_it_grows_with_the_batch_and_shrinks_with_the_bits(artifacts):
-    whole, int8 = (peak_memory_bytes(artifacts / f"{name}.onnx", feed(8)) for name in ("float", "int8"))
+    whole, int8 = (
+        peak_memory_bytes(artifacts / f"{name}.onnx", feed(8), layouts=False) for name in ("float", "int8")
+    )
 
-    assert whole == pytest.approx(8 * peak_memory_bytes(artifacts / "float.onnx", feed(1)), rel=0.01)
+    assert whole == pytest.approx(
+        8 * peak_memory_bytes(artifacts / "float.onnx", feed(1), layouts=False), rel=0.01
+    )
     assert 2 < whole / int8 < 4
+
+
+def test_direct_convolutions_of_integers_need_a_pointer_for_each_pixel_they_read(artifacts):
+    # Two residual branches, a result and the image in bytes; 3 x 3 pointers for each of 8 x 8 pixels.
+    assert peak_memory_bytes(artifacts / "int8.onnx", feed(8)) == 8 * (3 * 64 * 64 + 256 + 8 * 9 * 64)
 
 
 def test_another_machine_has_none_of_this_ones_layouts(artifacts):

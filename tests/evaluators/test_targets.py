@@ -2,6 +2,8 @@ import re
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from evaluators.targets import (
     check_host,
@@ -16,6 +18,7 @@ from evaluators.targets.catalogue import SHIPPED, parse_yaml
 from evaluators.targets.sources import KINDS
 from evaluators.targets.target import Target
 from spaces import InvalidTarget, MeasurementError, UnknownName
+from tests.strategies import PROPERTY, attempted, damaged, damaged_texts
 
 
 def test_shipped_targets_survive_a_round_trip():
@@ -104,11 +107,14 @@ def test_the_fingerprint_names_the_runtime_that_the_target_has():
 
 MODELLED = (
     "a100",
+    "ascend-310",
     "h100",
+    "iphone-12",
     "jetson-agx-orin",
     "jetson-agx-xavier",
     "raspberry-pi-5",
     "stm32h743",
+    "tpu-v4",
     "v100",
     "x86-vnni",
 )
@@ -273,3 +279,28 @@ def test_the_fingerprint_of_a_modelled_target_changes_with_its_figures():
 
     assert fingerprint(target) == fingerprint(find_target("raspberry-pi-5"))
     assert fingerprint(target)["figures"] != fingerprint(faster)["figures"]
+
+
+SHIPPED_FILES = sorted(SHIPPED.glob("*.yaml"))
+
+
+@PROPERTY
+@given(damaged(st.sampled_from([parse_yaml(path.read_text()) for path in SHIPPED_FILES])))
+def test_a_damaged_document_is_a_target_or_its_faults_are_named(document):
+    found = attempted(Target.from_dict, document)
+    if isinstance(found, Target):
+        assert Target.from_dict(found.to_dict()) == found
+    else:
+        assert isinstance(found, InvalidTarget)
+
+
+@settings(PROPERTY, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(damaged_texts(st.sampled_from([path.read_text() for path in SHIPPED_FILES])))
+def test_a_damaged_file_is_a_target_or_refused_by_name(tmp_path, text):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    found = attempted(read_target, path)
+    if isinstance(found, Target):
+        assert Target.from_dict(found.to_dict()) == found
+    else:
+        assert "mine.yaml" in str(found)

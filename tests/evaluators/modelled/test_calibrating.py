@@ -11,6 +11,7 @@ from evaluators.modelled.calibrating import LEAST_SAMPLES, Sample, calibrate, er
 from evaluators.modelled.graph_costs import KernelCost
 from evaluators.modelled.roofline import Roofline
 from evaluators.targets import Target, find_target
+from evaluators.targets.calibration import Calibration
 from spaces import InvalidValue
 from tests.strategies import PROPERTY
 
@@ -56,6 +57,35 @@ def test_the_truth_is_found_again_and_predicts_what_was_not_seen():
     assert fitted.calibration.efficiency["conv/float32"] == pytest.approx(0.8, rel=0.1)
     assert fitted.calibration.fingerprint == {"cpu": "imagined"}
     assert fitted.calibration.samples == 40
+
+
+def test_what_moves_through_the_caches_is_found_again_where_products_are_short():
+    def products(count, seed):
+        draw = random.Random(seed)
+        for _ in range(count):
+            shapes = [
+                (draw.choice((16, 49, 64, 784)), draw.randrange(16, 512, 16), draw.randrange(16, 256, 16))
+                for _ in range(draw.randrange(3, 9))
+            ]
+            yield [
+                KernelCost(
+                    "p", "conv", 32, 32, float(rows * inner * outs), (outs, inner), 0.0, 0.0, rows=rows
+                )
+                for rows, inner, outs in shapes
+            ]
+
+    moving = Calibration({**TRUE.efficiency}, TRUE.overhead_us, 0, 1, 0, 9, {}, {"conv/float32": (1, 0.5, 3)})
+    truth = Roofline(replace(TRUE, calibration=moving))
+    seen, unseen = (
+        [Sample(costs, truth.latency_ms(costs)) for costs in products(count, seed)]
+        for count, seed in ((40, 0), (20, 1))
+    )
+
+    fitted = calibrate(DECLARED, seen)
+
+    assert predictions(fitted, unseen).mape < 0.01
+    assert fitted.calibration.traffic_ns["conv/float32"] == pytest.approx((1, 0.5, 3), rel=0.1)
+    assert Target.from_dict(fitted.to_dict()) == fitted
 
 
 def test_the_stored_error_is_that_of_samples_which_a_fit_had_not_seen():

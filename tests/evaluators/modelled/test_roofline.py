@@ -78,6 +78,44 @@ def test_channels_are_rounded_up_to_what_the_target_takes_at_once():
     assert board().latency_ms([odd]) == pytest.approx(board().latency_ms([whole]))
 
 
+def test_blocks_of_a_kernel_are_whole_in_outputs_and_inputs():
+    blocks = board(channel_block={"float32": 32}, sources=BOARD["sources"] | {"channel_block": SOURCE})
+    whole, odd = kernel(channels=(32, 32)), kernel(macs=1e6 * (24 / 32) * (20 / 32), channels=(24, 20))
+    first = kernel(macs=1e6 / 32, channels=(32, 1))
+
+    assert blocks.latency_ms([odd]) == pytest.approx(blocks.latency_ms([whole]))
+    assert blocks.latency_ms([first]) - 0.013 == pytest.approx((blocks.latency_ms([whole]) - 0.013) / 32)
+    # what no block is named for is rounded as it was
+    assert blocks.latency_ms([kernel(bits=8)]) == board().latency_ms([kernel(bits=8)])
+
+
+def test_a_product_moves_its_inputs_once_a_panel_its_weights_and_its_outputs():
+    product = kernel(macs=10 * 144 * 72.0, channels=(72, 16), rows=10.0)
+
+    assert board().times([product])[0].traffic == (10 * 144 * 2, 72 * 144, 10 * 72)
+    assert board().times([kernel("depthwise-conv", macs=10 * 9 * 72.0, channels=(72, 1), rows=10.0)])[
+        0
+    ].traffic == (0, 72 * 9, 10 * 72)
+    assert board().times([kernel("other", macs=0.0, channels=(0, 0))])[0].traffic == (0, 0, 0)
+
+
+def test_traffic_takes_time_on_a_calibrated_target_alone():
+    product = kernel(macs=10 * 144 * 72.0, channels=(72, 16), rows=10.0)
+    fitted = {
+        "efficiency": BOARD["efficiency"],
+        "overhead_us": BOARD["overhead_us"],
+        "traffic_ns": {"conv/float32": {"inputs": 2.0, "weights": 3.0, "outputs": 5.0}},
+        "mape": 0.02,
+        "tau": 0.98,
+        "error_95": 0.05,
+        "samples": 20,
+    }
+
+    more = board(calibration=fitted).latency_ms([product]) - board().latency_ms([product])
+
+    assert more == pytest.approx((2 * 2880 + 3 * 10368 + 5 * 720) / 1e6)
+
+
 def test_a_pattern_doubles_the_rate_where_the_target_skips_it_and_only_there():
     dense = board().latency_ms([kernel(bits=8)]) - 0.013
 
