@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from evaluators.cache import cached, code_digest
+from evaluators.threads import thread_count
 from evaluators.workloads import residual_block
 from evaluators.workloads.residual_block import Block
 from spaces import UnknownName, digest_bytes
@@ -127,7 +127,7 @@ class DigitsCnn:
         }
 
     def _train(self, path: Path) -> None:
-        with torch.random.fork_rng(devices=[]), _one_thread():
+        with torch.random.fork_rng(devices=[]), thread_count(1):  # its number shapes the weights
             torch.manual_seed(self.seed)
             model = DigitsNet().train()
             steps = EPOCHS * -(-len(self._splits["train"][0]) // BATCH_SIZE)
@@ -142,14 +142,3 @@ class DigitsCnn:
                     optimizer.step()
                     schedule.step()
         save_file(model.eval().state_dict(), path)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The weights depend on the number of threads, and whoever comes first trains for all."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -19,7 +19,7 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from evaluators.cache import cache_root
+from evaluators.cache import cache_root, use
 from spaces import UnknownName, WorkloadError, digest_bytes
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class FashionMnist:
         directory = find_fashion_mnist()
         read = {}
         for part, (images, labels) in _FILES.items():
-            read[part] = read_idx(directory / images, 3), read_idx(directory / labels, 1)
+            read[part] = read_idx(use(directory / images), 3), read_idx(use(directory / labels), 1)
             if len(read[part][0]) != len(read[part][1]):
                 raise WorkloadError(
                     f"{directory}: {images} holds {len(read[part][0])} images,"

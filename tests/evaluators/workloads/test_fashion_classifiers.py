@@ -5,6 +5,7 @@ from torch import nn
 
 from compression import export_float, take_inventory
 from evaluators.runtime import open_session
+from evaluators.workloads import fashion_resnet
 from evaluators.workloads.fashion_classifier import FashionClassifier
 from evaluators.workloads.fashion_mnist import VARIABLE
 from evaluators.workloads.fashion_mobilenet import FashionMobileNet
@@ -151,3 +152,31 @@ def test_without_data_each_use_says_what_to_do(make, tmp_path, monkeypatch):
     for use in (workload.model, workload.example_inputs, lambda: next(workload.batches("test", 1))):
         with pytest.raises(WorkloadError, match="run `make data`"):
             use()
+
+
+@pytest.mark.usefixtures("_files")
+def test_the_resnet_is_trained_on_small_images_first_and_keeps_float_weights(monkeypatch):
+    monkeypatch.setattr(fashion_resnet, "SIDES", (20, 28))
+    monkeypatch.setattr(FashionResNet, "epochs", 2)
+    workload = FashionResNet()
+
+    sides = [next(workload.resized(epoch))[0][0].shape[-2:] for epoch in range(2)]
+    model = workload.model()
+
+    assert sides == [(20, 20), (28, 28)]
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert torch.isfinite(model(next(workload.batches("test", 4))[0][0])).all()
+
+
+@pytest.mark.parametrize("is_on", [False, True])
+def test_training_in_bfloat16_gives_float32_outputs_and_gradients(monkeypatch, is_on):
+    torch.manual_seed(0)
+    monkeypatch.setattr(fashion_resnet, "multiplies_bfloat16", lambda: is_on)
+    model = nn.Linear(8, 4)
+    x = torch.randn(16, 8)
+    outputs = fashion_resnet.Halved(model)(x)
+    outputs.sum().backward()
+
+    assert outputs.dtype == model.weight.grad.dtype == torch.float32
+    assert torch.equal(outputs, model(x)) != is_on
+    assert torch.allclose(outputs, model(x), atol=0.05)

