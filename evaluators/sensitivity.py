@@ -7,25 +7,26 @@ one at an operating point at which all the others are compressed too.
 
 from __future__ import annotations
 
-import copy
 import math
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from compression import evaluating, list_layers, main_output, shape
-from compression.quantization.numerics import quantize_rows
+from compression import evaluating, list_layers, main_output
 from compression.tracing import QUANTIZABLE_LAYERS
-from spaces import LayerPolicy, Policy, Prune, Student, WeightFormat, WorkloadError
+from evaluators.fisher import fisher_losses
+from evaluators.rounding import matrices, round_layers, round_weight
+from evaluators.shaping import Shaper
+from spaces import WorkloadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from torch import Tensor, nn
+    from torch import nn
 
     from evaluators.evaluator import Evaluator
+    from evaluators.offer import Offer
     from spaces import LayerInfo
 
 EXAMPLES: Final = {"small": 128, "full": 512, "fisher": 128}
@@ -40,36 +41,6 @@ PROBE_BITS: Final = 2
 FLOAT: Final = 32
 PRUNING_SHARE: Final = 0.8
 """Of the time that a profile takes: pruned networks are made, rounded ones only changed."""
-
-MOST_BITS: Final = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What a search offers for one student.
-
-    Attributes:
-        student: ``None`` is the reference.
-        ratios: by the layer or container where a ratio stands: what it removes, and the choices.
-        bits: by layer: bits of weights and of activations of each choice.
-        criterion: of pruning.
-    """
-
-    student: Student | None
-    ratios: Mapping[str, tuple[str, tuple[float, ...]]]
-    bits: Mapping[str, tuple[tuple[int, int], ...]]
-    criterion: Any = "l1"
-
-    @classmethod
-    def from_dict(cls, document: Any) -> Offer:
-        """Reads what the controller sends."""
-        student = document["student"]
-        return cls(
-            student and Student.from_dict(student),
-            {name: (unit, tuple(choices)) for name, (unit, choices) in document["ratios"].items()},
-            {name: tuple((w, a) for w, a in choices) for name, choices in document["bits"].items()},
-            document["criterion"],
-        )
 
 
 class Sensitivity:
@@ -90,6 +61,7 @@ class Sensitivity:
                 f"workload {workload.name!r}: the train split is empty, so there is no profile"
             )
         self.passes = 0
+        self._shaper = Shaper(evaluator, offer)
         self._blank = self._blank_loss()
 
     def measure(self, report: Callable[[float], None] = lambda share: None) -> dict[str, Any]:
@@ -101,7 +73,7 @@ class Sensitivity:
             of a ratio and each choice the shares of multiply-accumulates and weights that are left of each
             layer that it changes; ``layers``: of the student, not pruned; ``passes``: over the examples.
         """
-        original = self._shaped({})
+        original = self._shaper.whole
         layers = self._layers(original)
         base = self._loss(original)
         bits, ratio = self._operating_point(base)
@@ -144,7 +116,11 @@ class Sensitivity:
         self, original: nn.Module, around: nn.Module, bits: int
     ) -> Iterator[tuple[str, list[float]]]:
         if self._kind == "fisher":
-            yield from self._fisher(original)
+            widths = {name: [weight for weight, _ in choices] for name, choices in self._offer.bits.items()}
+            evaluator, self.passes = self._evaluator, self.passes + 2
+            yield from fisher_losses(
+                evaluator.workload, original, widths, examples=EXAMPLES["fisher"], seed=evaluator.seed
+            )
             return
         rounded = round_layers(around, dict.fromkeys(self._offer.bits, bits))
         before = self._loss(rounded)
@@ -157,37 +133,6 @@ class Sensitivity:
                 known = {w: self._with_layer(rounded, around, name, w) for w in {w for w, _ in choices}}
                 mildest = known[max(known)]
                 yield name, [known[w] - mildest for w, _ in choices]
-
-    def _fisher(self, model: nn.Module) -> Iterator[tuple[str, list[float]]]:
-        """Half of the empirical Fisher information times the squared change of each weight."""
-        weights = {name: _weights(model.get_submodule(name)) for name in self._offer.bits}
-        flat = [weight for matrices in weights.values() for weight in matrices]
-        information = iter(self._squared_gradients(model, flat))
-        for name, choices in self._offer.bits.items():
-            pairs = [(weight.detach(), next(information)) for weight in weights[name]]
-            losses = []
-            for bits, _ in choices:
-                changes = [(_round(weight, bits) - weight).square() * known for weight, known in pairs]
-                losses.append(0.5 * sum(float(change.sum()) for change in changes))
-            yield name, [loss - losses[0] for loss in losses]
-
-    def _squared_gradients(self, model: nn.Module, weights: list[Tensor]) -> list[Tensor]:
-        """The mean over the examples of the squared gradients of each one's loss."""
-        workload, count = self._evaluator.workload, 0
-        sums = [torch.zeros_like(weight) for weight in weights]
-        for weight in weights:
-            weight.requires_grad_(True)
-        examples = workload.batches("train", 1, limit=EXAMPLES[self._kind], seed=self._evaluator.seed)
-        for inputs, targets in examples:
-            with torch.enable_grad():
-                loss = workload.loss(main_output(model(*inputs)), targets)
-                gradients = torch.autograd.grad(loss, weights, allow_unused=True)
-            for total, gradient in zip(sums, gradients, strict=True):
-                if gradient is not None:
-                    total.add_(gradient.square())
-            count += 1
-        self.passes += 2
-        return [total / count for total in sums]
 
     def _operating_point(self, base: float) -> tuple[int, float]:
         """The most severe of `OPERATING_POINTS` that is nearer to the base loss than to saying nothing."""
@@ -209,19 +154,7 @@ class Sensitivity:
     def _model(self, ratio: float, instead: Mapping[str, float] | None = None) -> nn.Module:
         """The student with all ratios nearest to one, but for some."""
         chosen = {name: _nearest(choices, ratio) for name, (_, choices) in self._offer.ratios.items()}
-        return self._shaped({**chosen, **(instead or {})})
-
-    def _shaped(self, ratios: Mapping[str, float]) -> nn.Module:
-        offer, evaluator = self._offer, self._evaluator
-        layers = {
-            name: LayerPolicy(prune=Prune(ratio, offer.ratios[name][0], offer.criterion))
-            for name, ratio in ratios.items()
-            if ratio > 0
-        }
-        policy = Policy(offer.student, layers)
-        deployment = evaluator.deployment
-        reference = evaluator.reference.model
-        return shape(evaluator.workload, reference, policy, deployment=deployment, seed=evaluator.seed).model
+        return self._shaper.at({**chosen, **(instead or {})})
 
     def _layers(self, model: nn.Module) -> tuple[LayerInfo, ...]:
         return list_layers(model, self._evaluator.workload.example_inputs())
@@ -234,10 +167,10 @@ class Sensitivity:
             return self._loss(rounded)
         if not isinstance(target, QUANTIZABLE_LAYERS):
             return self._loss(rounded)
-        pairs = list(zip(_weights(target), _weights(source), strict=True))
+        pairs = list(zip(matrices(target), matrices(source), strict=True))
         kept = [weight.data.clone() for weight, _ in pairs]
         for weight, original in pairs:
-            weight.data.copy_(_round(original.data, bits))
+            weight.data.copy_(round_weight(original.data, bits))
         loss = self._loss(rounded)
         for (weight, _), values in zip(pairs, kept, strict=True):
             weight.data.copy_(values)
@@ -251,21 +184,6 @@ class Sensitivity:
                 total, count = total + loss * len(targets), count + len(targets)
         self.passes += 1
         return total / count if math.isfinite(total) else OVERFLOW * abs(self._blank)
-
-
-def round_layers(model: nn.Module, bits: Mapping[str, int]) -> nn.Module:
-    """A copy whose layers' weights are rounded, by output channel; layers that are gone are passed over.
-
-    Args:
-        model: not changed.
-        bits: by layer; more than 8 leave it as it is.
-    """
-    rounded = copy.deepcopy(model)
-    present = {name for name, module in rounded.named_modules() if isinstance(module, QUANTIZABLE_LAYERS)}
-    for name in bits.keys() & present:
-        for weight in _weights(rounded.get_submodule(name)):
-            weight.data.copy_(_round(weight.data, bits[name]))
-    return rounded
 
 
 def measure_profile(
@@ -284,21 +202,6 @@ def measure_profile(
 
 def _nearest(choices: Sequence[float], ratio: float) -> float:
     return min(choices, key=lambda choice: abs(choice - ratio))
-
-
-def _weights(module: nn.Module) -> list[Tensor]:
-    """The matrices of a layer, biases left out."""
-    return [
-        parameter for name, parameter in module.named_parameters(recurse=False) if name.startswith("weight")
-    ]
-
-
-def _round(weight: Tensor, bits: int) -> Tensor:
-    if bits > MOST_BITS:
-        return weight
-    rows = weight.detach().reshape(weight.shape[0], -1).numpy()
-    values = quantize_rows(rows, WeightFormat(bits)).dequantize()
-    return torch.from_numpy(values).reshape(weight.shape)
 
 
 def _step(bits: int) -> float:

@@ -15,78 +15,92 @@ if TYPE_CHECKING:
 
     from benchmarks.search.setting import Run
 
+    Runs = Mapping[int, Run]
+    """Of one method, by seed."""
+
 
 RESAMPLES: Final = 2_000
 LEAST_PAIRS: Final = 6
 BUDGETS: Final = (20, 50, 100, 200)
 
 
-def rows_for(name: str, runs: Mapping[str, Sequence[Run]], budget: int) -> Iterator[Row]:
+def rows_for(name: str, runs: Mapping[str, Runs], budget: int) -> Iterator[Row]:
     """All that is claimed of one problem.
 
     Args:
         name: of the problem.
-        runs: by method, one run a seed, the same seeds for all.
+        runs: by method and seed; methods are compared on the seeds that both have.
         budget: trials of each run; bars at 200 trials are read at this budget.
     """
-    budgets = [step for step in BUDGETS if step <= budget]
     for method, own in runs.items():
-        values = [np.median([run.hypervolume(step) for run in own]) for step in budgets]
-        spread = interval([run.hypervolume(budget) for run in own])
+        reached = min(len(run.values) for run in own.values())
+        budgets = [step for step in BUDGETS if step <= min(budget, reached)]
+        values = [np.median([run.hypervolume(step) for run in own.values()]) for step in budgets]
+        spread = interval([run.hypervolume(min(budget, reached)) for run in own.values()])
         shown = " / ".join(f"{value:.3f}" for value in values)
-        what = f"{name}: {method}, hypervolume at {' / '.join(map(str, budgets))}"
+        what = f"{name}: {method}, hypervolume at {' / '.join(map(str, budgets))}, {len(own)} seeds"
         yield Row(what, "", shown, spread)
-    yield from _speed(name, runs, budget)
-    yield from _against_sweep(name, runs, budget)
-    yield from _against_unprofiled(name, runs, budgets)
+    guided = runs.get("guided")
+    if not guided:
+        return
+    yield from _speed(name, guided, runs, budget)
+    yield from _against_sweep(name, guided, runs, budget)
+    yield from _against_unprofiled(name, guided, runs, [step for step in BUDGETS[1:] if step <= budget])
     shuffled, tpe = runs.get("guided, shuffled profile"), runs.get("anchored multivariate TPE")
     if shuffled and tpe:
         ratio = ratios(shuffled, tpe, budget)
         yield _ratio_row(f"{name}: shuffled profile / anchored multivariate TPE at {budget}", ratio, 0.98)
+    for ablated in ("guided, no exploration", "guided, poor profile", "guided, shuffled profile"):
+        if ablated in runs:
+            ratio = ratios(runs[ablated], guided, budget)
+            yield Row(f"{name}: {ablated} / guided at {budget}", "", *_told(ratio, 1.0))
 
 
-def _speed(name: str, runs: Mapping[str, Sequence[Run]], budget: int) -> Iterator[Row]:
+def _speed(name: str, guided: Runs, runs: Mapping[str, Runs], budget: int) -> Iterator[Row]:
+    """Against the cold method whose median is best."""
     cold = {method: runs[method] for method in COLD if method in runs}
     if not cold:
         return
-    best = max(cold, key=lambda method: float(np.median([run.hypervolume(budget) for run in cold[method]])))
-    needed = [
-        guided.trials_to(other.hypervolume(budget))
-        for guided, other in zip(runs["guided"], cold[best], strict=True)
-    ]
+    medians = {
+        method: float(np.median([run.hypervolume(budget) for run in own.values()]))
+        for method, own in cold.items()
+    }
+    best = max(medians, key=medians.__getitem__)
+    needed = [one.trials_to(other.hypervolume(budget)) for one, other in paired(guided, cold[best])]
     yield _count_row(f"{name}: trials to {best}'s hypervolume at {budget}", needed, 25)
 
 
-def _against_sweep(name: str, runs: Mapping[str, Sequence[Run]], budget: int) -> Iterator[Row]:
+def _against_sweep(name: str, guided: Runs, runs: Mapping[str, Runs], budget: int) -> Iterator[Row]:
     sweep = runs.get("sweep alone")
     if not sweep:
         return
-    needed = [
-        guided.trials_to(other.hypervolume(budget))
-        for guided, other in zip(runs["guided"], sweep, strict=True)
-    ]
+    needed = [one.trials_to(other.hypervolume(budget)) for one, other in paired(guided, sweep)]
     yield _count_row(f"{name}: trials to the sweep alone's hypervolume at {budget}", needed, 70)
-    yield _ratio_row(f"{name}: guided / sweep alone at {budget}", ratios(runs["guided"], sweep, budget), 1.04)
+    yield _ratio_row(f"{name}: guided / sweep alone at {budget}", ratios(guided, sweep, budget), 1.04)
 
 
 def _against_unprofiled(
-    name: str, runs: Mapping[str, Sequence[Run]], budgets: Sequence[int]
+    name: str, guided: Runs, runs: Mapping[str, Runs], budgets: Sequence[int]
 ) -> Iterator[Row]:
     other = runs.get("anchored GP, no profile")
     if not other:
         return
-    for step in budgets[1:]:
-        ratio = ratios(runs["guided"], other, step)
+    for step in budgets:
+        ratio = ratios(guided, other, step)
         yield _ratio_row(f"{name}: guided / anchored GP without profile at {step}", ratio, 1.0)
-    needed = [run.trials_to(rival.hypervolume(50)) for run, rival in zip(runs["guided"], other, strict=True)]
+    needed = [one.trials_to(rival.hypervolume(50)) for one, rival in paired(guided, other)]
     yield _count_row(f"{name}: trials to the anchored GP's hypervolume at 50", needed, 25)
 
 
-def ratios(ours: Sequence[Run], theirs: Sequence[Run], budget: int) -> list[float]:
+def paired(ours: Runs, theirs: Runs) -> list[tuple[Run, Run]]:
+    """Runs of the seeds that both methods have."""
+    return [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
+
+
+def ratios(ours: Runs, theirs: Runs, budget: int) -> list[float]:
     """Hypervolume against hypervolume, seed by seed."""
     return [
-        one.hypervolume(budget) / max(other.hypervolume(budget), 1e-12)
-        for one, other in zip(ours, theirs, strict=True)
+        one.hypervolume(budget) / max(other.hypervolume(budget), 1e-12) for one, other in paired(ours, theirs)
     ]
 
 
@@ -101,17 +115,24 @@ def interval(values: Sequence[float]) -> str:
 
 
 def _count_row(what: str, needed: Sequence[float], most: int) -> Row:
-    median = float(np.median(needed))
+    median = float(np.median(needed)) if needed else float("inf")
     shown = f"{median:.0f}" if np.isfinite(median) else "never"
-    worst = max(needed)
-    spread = f"worst seed {worst:.0f}" if np.isfinite(worst) else "some seeds never"
+    worst = max(needed, default=float("inf"))
+    spread = f"worst of {len(needed)} seeds {worst:.0f}" if np.isfinite(worst) else "some seeds never"
     return Row(what, f"at most {most}", shown, spread, median <= most)
 
 
 def _ratio_row(what: str, ratio: Sequence[float], least: float) -> Row:
-    median = float(np.median(ratio))
+    shown, notes = _told(ratio, least)
+    return Row(what, f"at least {least:g}", shown, notes, bool(ratio) and float(np.median(ratio)) >= least)
+
+
+def _told(ratio: Sequence[float], least: float) -> tuple[str, str]:
+    """The median in digits; its interval, and a paired test against the bar where there are pairs enough."""
+    if not ratio:
+        return "no seed in common", ""
     notes = [interval(ratio)]
     differences = np.asarray(ratio) - least
     if len(ratio) >= LEAST_PAIRS and differences.any():
         notes.append(f"p = {wilcoxon(differences).pvalue:.2g}")
-    return Row(what, f"at least {least:g}", f"{median:.3f}", ", ".join(filter(None, notes)), median >= least)
+    return f"{np.median(ratio):.3f}", ", ".join(filter(None, notes))

@@ -21,15 +21,19 @@ class Setting(Protocol):
         axes: choices by axis, from mild (0) to severe.
         anchors: points that come first where a method starts from anchors.
         charge: evaluations that the profile costs, rounded up.
+        best: the reference's accuracy.
+        key: changes with whatever evaluations depend on.
     """
 
     name: str
     axes: dict[str, int]
     anchors: list[tuple[int, ...]]
     charge: int
+    best: float
+    key: str
 
     def evaluate(self, point: tuple[int, ...]) -> tuple[float, ...]:
-        """Accuracy as a share of the reference's, then costs as shares of the reference's."""
+        """Accuracy as it is, then costs as shares of the reference's."""
         ...
 
     def problem(self, profile: str) -> Problem:
@@ -42,12 +46,14 @@ class Run:
     """One method on one setting.
 
     Attributes:
-        values: ``trials x objectives``, in order: what was evaluated.
+        values: ``trials x objectives``, in order: what was evaluated, as shares of the reference's.
         charge: evaluations that were spent before the first trial.
+        points: what was evaluated, in the same order; empty where nobody asks.
     """
 
     values: tuple[tuple[float, ...], ...]
     charge: int = 0
+    points: tuple[tuple[int, ...], ...] = ()
 
     def hypervolume(self, budget: int) -> float:
         """Of the trials that a budget pays for, the charge included; 0 before the first."""

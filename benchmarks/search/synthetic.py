@@ -25,6 +25,10 @@ RATIOS: Final = (0.0, 0.25, 0.5, 0.75)
 EXAMPLES: Final = 2_000
 PROFILE_NOISE: Final = {"good": 0.4, "poor": 1.5}
 CHARGE: Final = 5
+BEST: Final = 0.95
+"""Accuracy of a network that nothing is taken from."""
+
+VERSION: Final = 2
 
 Kind = Literal["good", "poor", "shuffled", "none"]
 
@@ -37,11 +41,12 @@ class Network:
         layers: number of layers.
     """
 
-    charge = CHARGE
+    charge, best = CHARGE, BEST
 
     def __init__(self, seed: int, layers: int = LAYERS) -> None:
         draw = np.random.default_rng([20, seed])
         self.name, self._seed, self._layers = f"synthetic-{layers}", seed, layers
+        self.key = f"{self.name}:{seed}:{VERSION}"
         kinds = (("bits", len(BITS)), ("ratio", len(RATIOS)))
         self.axes = {f"{kind}{layer}": size for layer in range(layers) for kind, size in kinds}
         self._weights = draw.lognormal(0.0, 1.0, layers)
@@ -70,10 +75,10 @@ class Network:
         losses = self._bits[layers, bits] + self._ratio[layers, ratio]
         total = losses.sum() + (self._pairs * np.sqrt(losses[:-1] * losses[1:])).sum()
         total = total * (1 + total)
-        accuracy = 0.1 + 0.85 * np.exp(-total)
+        accuracy = 0.1 + (BEST - 0.1) * np.exp(-total)
         noise = np.random.default_rng([22, self._seed, *point])
         accuracy = noise.binomial(EXAMPLES, accuracy) / EXAMPLES
-        return (float(accuracy / 0.95), *self.costs(values[None])[0].tolist())
+        return (float(accuracy), *self.costs(values[None])[0].tolist())
 
     def costs(self, points: Ints) -> Floats:
         """Size and latency, relative to 32 bits: ``n x axes`` to ``n x 2``."""
@@ -88,7 +93,7 @@ class Network:
             (self._branch(profile),),
             is_profiled=profile != "none",
             scales=(1.0, 1.0),
-            best=1.0,
+            best=BEST,
         )
 
     def _branch(self, profile: str) -> Branch:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import optuna
 from optuna.distributions import IntDistribution
+from optuna.samplers import PartialFixedSampler, RandomSampler
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
@@ -52,19 +53,30 @@ class StudySampler:
         self._space, self._spec, self._make = space, spec, make
         self._anchor_state = dict(anchor_state or {})
         directions = [direction(name) for name in spec.objectives]
-        with _silently():
+        with silently():
             self._study = optuna.create_study(directions=directions, sampler=make(spec.seed))
         self._pending: dict[int, optuna.Trial] = {}
 
     def ask(self, number: int) -> Proposal:
         """The proposal for a trial number; depends on what was told, the seed and the number alone."""
-        with _silently():
+        with silently():
             self._study.sampler = self._make(seed_for(self._spec.seed, number))
             trial = self._study.ask()
             point = self._space.decide(lambda axis: trial.suggest_int(axis.name, 0, len(axis.choices) - 1))
         self._pending[number] = trial
         attributes = self._study.get_trials(deepcopy=False)[trial.number].system_attrs
         return Proposal(point, _portable(attributes))
+
+    def expect(self, trial: Trial) -> None:
+        """Takes in a trial that was proposed by the sampler whose place this one takes, and still runs."""
+        axes = _axes(self._space, trial.point)
+        with silently():
+            fixed = {axis.name: trial.point[axis.name] for axis in axes}
+            self._study.sampler = PartialFixedSampler(fixed, RandomSampler(seed=0))
+            asked = self._study.ask()
+            for axis in axes:
+                asked.suggest_int(axis.name, 0, len(axis.choices) - 1)
+        self._pending[trial.number] = asked
 
     @property
     def trials(self) -> Sequence[FrozenTrial]:
@@ -84,7 +96,7 @@ class StudySampler:
         same rows.
         """
         asked = self._pending.pop(trial.number, None)
-        with _silently():
+        with silently():
             if asked is not None:
                 self._study.tell(asked, state=OptunaState.FAIL)
             elif trial.origin != "anchor":
@@ -133,8 +145,8 @@ def _portable(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _silently() -> Iterator[None]:
-    """Optuna marks group-wise TPE as experimental and logs each trial; neither is news here."""
+def silently() -> Iterator[None]:
+    """Optuna calls group-wise TPE and metric names experimental, and logs trials; none of it is news here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -3,8 +3,10 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.search.__main__ import app
-from benchmarks.search.comparing import interval, rows_for
-from benchmarks.search.methods import METHODS, play
+from benchmarks.search.comparing import interval, paired, rows_for
+from benchmarks.search.methods import METHODS, grouped_axes, play
+from benchmarks.search.plotting import draw
+from benchmarks.search.runs import kept_run, make_run
 from benchmarks.search.setting import Run
 from benchmarks.search.synthetic import Network
 
@@ -46,14 +48,25 @@ def test_every_method_spends_the_same_number_of_trials():
     network = Network(0, layers=3)
 
     for name, method in METHODS.items():
-        run = play(network, method, 20, seed=0)
-        assert len(run.values) == 20, name
-        assert run.charge == (0 if not method.profiled else network.charge), name
+        run = play(network, method, 18, seed=0)
+        assert len(run.values) == len(run.points) == 18, name
+        assert run.charge == (0 if method.profile == "none" else network.charge), name
+        if method.start != "cold":
+            assert list(run.points[: len(network.anchors)]) == network.anchors, name
+
+
+def test_axes_that_are_grouped_are_decided_together():
+    network = Network(0, layers=3)
+    run = play(network, METHODS["GPSampler, grouped axes"], 11, seed=0)
+
+    assert grouped_axes([4, 5, 4, 4, 4, 4]) == [(4, [0, 2, 3, 4]), (5, [1]), (4, [5])]
+    assert len(set(run.points)) > 5
+    assert all(len(set(point[0::2])) == len(set(point[1::2])) == 1 for point in run.points)
 
 
 def test_bars_are_rows_that_hold_or_fail():
-    good = [Run(((0.9, 0.2),)), Run(((0.9, 0.2),))]
-    poor = [Run(((0.5, 0.8),)), Run(((0.5, 0.8),))]
+    good = dict.fromkeys((0, 1), Run(((0.9, 0.2),)))
+    poor = dict.fromkeys((1, 2), Run(((0.5, 0.8),)))
     rows = list(rows_for("p", {"guided": good, "sweep alone": poor, "anchored GP, no profile": good}, 1))
 
     verdicts = {row.what: row.holds for row in rows}
@@ -61,6 +74,15 @@ def test_bars_are_rows_that_hold_or_fail():
     assert verdicts["p: trials to the sweep alone's hypervolume at 1"] is True
     rows = list(rows_for("p", {"guided": poor, "sweep alone": good}, 1))
     assert {row.holds for row in rows if row.bar} == {False}
+
+
+def test_methods_are_compared_on_the_seeds_that_both_have():
+    steps = {seed: Run(((0.5, 0.9 - seed / 10),)) for seed in range(4)}
+    ours, theirs = ({seed: steps[seed] for seed in chosen} for chosen in ((0, 1, 2), (1, 2, 3)))
+
+    assert paired(ours, theirs) == [(steps[1], steps[1]), (steps[2], steps[2])]
+    rows = list(rows_for("p", {"guided": {0: steps[0]}, "sweep alone": {3: steps[3]}}, 1))
+    assert [row.holds for row in rows if row.bar] == [False, False]
 
 
 def test_the_interval_of_a_median_contains_it():
@@ -72,7 +94,31 @@ def test_the_interval_of_a_median_contains_it():
     assert interval([1.0, 2.0]) == ""
 
 
-def test_an_unknown_problem_is_refused():
-    result = CliRunner().invoke(app, ["--only", "chess"])
+@pytest.mark.parametrize("option", ["--only", "--method"])
+def test_an_unknown_problem_or_method_is_refused(option):
+    result = CliRunner().invoke(app, [option, "chess"])
 
     assert result.exit_code == 2
+
+
+def test_a_run_is_kept_and_cut_to_a_smaller_budget(tmp_path, monkeypatch):
+    monkeypatch.setenv("TAUTEN_CACHE", str(tmp_path))
+    network = Network(0, layers=3)
+    assert kept_run(network, "random", 6, 0) is None
+
+    made = make_run(network, "random", 6, 0)
+
+    assert kept_run(network, "random", 6, 0) == made
+    assert kept_run(network, "random", 4, 0).values == made.values[:4]
+    assert kept_run(network, "random", 7, 0) is None
+    assert kept_run(network, "random", 6, 1) is None
+    assert kept_run(Network(1, layers=3), "random", 6, 0) is None
+
+
+def test_curves_are_drawn_and_the_same_runs_draw_the_same_file(tmp_path):
+    runs = {"guided": {0: Run(STEPS, 2)}, "random": {0: Run(STEPS), 1: Run(STEPS[:2])}}
+
+    first = draw(tmp_path, "p", runs, 6).read_bytes()
+
+    assert b"<svg" in first
+    assert draw(tmp_path, "p", runs, 6).read_bytes() == first

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from compression import Deployment, list_layers, shape
-from evaluators.sensitivity import Offer, Sensitivity, measure_profile, round_layers
+from evaluators.offer import Offer
+from evaluators.rounding import round_layers
+from evaluators.sensitivity import Sensitivity, measure_profile
 from search.profile import SCHEMA, Profile
 from spaces import LayerPolicy, Policy, Prune, Student
 

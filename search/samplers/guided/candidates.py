@@ -9,7 +9,7 @@ import numpy as np
 from search.sweep import multipliers_for, sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from search.samplers.guided.history import Place
     from search.samplers.guided.problem import Branch, Problem
@@ -21,7 +21,7 @@ REWEIGHTINGS: Final = 6
 PRIOR: Final = 1.0
 """Weight of the belief that an axis's losses are as predicted, in results."""
 
-NEIGHBOURS: Final = 120
+NEIGHBOURS: Final = 60
 CROSSED: Final = 0.25
 """Share of moves that start from a cross of two members of the front."""
 
@@ -102,17 +102,20 @@ def moved(front: Sequence[Place], problem: Problem, count: int, draw: np.random.
     return found
 
 
-def neighbours(around: Iterable[Place], problem: Problem, draw: np.random.Generator) -> list[Place]:
+def neighbours(around: Sequence[Place], problem: Problem, draw: np.random.Generator) -> list[Place]:
     """Points that differ by one step on one axis from some of the given ones; at most `NEIGHBOURS`, drawn."""
-    found = [
-        (branch, (*point[:axis], point[axis] + step, *point[axis + 1 :]))
-        for branch, point in around
-        for axis, size in enumerate(problem.branches[branch].sizes)
-        for step in (-1, 1)
-        if 0 <= point[axis] + step < size
-    ]
-    if len(found) > NEIGHBOURS:
-        found = [found[at] for at in draw.choice(len(found), NEIGHBOURS, replace=False)]
+    steps = [2 * len(problem.branches[branch].axes) for branch, _ in around]
+    ends = np.cumsum(steps)
+    total = int(ends[-1]) if steps else 0
+    chosen = range(total) if total <= NEIGHBOURS else draw.choice(total, NEIGHBOURS, replace=False).tolist()
+    found = []
+    for at in chosen:
+        index = int(np.searchsorted(ends, at, side="right"))
+        branch, point = around[index]
+        axis, way = divmod(at - int(ends[index]) + steps[index], 2)
+        level = point[axis] + 2 * way - 1
+        if 0 <= level < problem.branches[branch].sizes[axis]:
+            found.append((branch, (*point[:axis], level, *point[axis + 1 :])))
     return found
 
 

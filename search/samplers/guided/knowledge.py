@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from search.samplers.guided.problem import Problem
     from search.sweep import Floats
 
-STEPS: Final = ((0, 4), (20, 10), (300, 50), (2_000, 500))
+STEPS: Final = ((0, 4), (20, 5), (100, 10), (300, 50), (2_000, 500))
 """From how many results on it is derived anew after how many more."""
 
 SWEEPS: Final = 1_500

@@ -38,10 +38,12 @@ STARTUP: Final = 16
 """Results before the surrogate is asked; anchors count."""
 
 LEAST_RESULTS: Final = 4
-MOVES: Final = 240
-CHANCES: Final = 40
-ROUNDS: Final = 2
-BEST: Final = 12
+MOVES: Final = 120
+CHANCES: Final = 20
+ROUNDS: Final = 16
+"""Local steps after the candidates: going on from a few of the best found more than many candidates did."""
+
+BEST: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,7 @@ class GuidedSampler(BaseSampler):
         seen: set[Place],
         draw: np.random.Generator,
     ) -> Place:
-        """The candidate of the greatest expected gain, after two rounds around the best so far."""
+        """The candidate of the greatest expected gain, after rounds of local steps from the best so far."""
         explore = self._switches.exploration and draw.random() < belief.insight.exploration
         candidates = [
             *belief.chosen(pool, draw),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FIT_POINTS: Final = 160
 """Results that hyperparameters are fitted to; more cost seconds and change little."""
 
-MOST_POINTS: Final = 400
+MOST_POINTS: Final = 320
 """Results that the process is conditioned on; beyond them those near the front and the latest stay."""
 
 ITERATIONS: Final = 30
