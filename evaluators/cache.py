@@ -23,6 +23,20 @@ def cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tauten"
 
 
+_used: set[Path] = set()
+
+
+def use(path: Path) -> Path:
+    """Notes a file that this process reads, for those who would evaluate on another machine."""
+    _used.add(path)
+    return path
+
+
+def used_files() -> frozenset[Path]:
+    """The files that this process has noted, `cached` ones included."""
+    return frozenset(_used)
+
+
 def cached(name: str, key: object, make: Callable[[Path], None]) -> Path:
     """The file made from a key; made once, under a lock, written aside and renamed.
 
@@ -32,7 +46,7 @@ def cached(name: str, key: object, make: Callable[[Path], None]) -> Path:
         make: writes the content to the path that it is given.
     """
     digest = digest_of(key).removeprefix("sha256:")[:16]
-    path = cache_root() / digest / name
+    path = use(cache_root() / digest / name)
     if path.exists():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)

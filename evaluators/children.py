@@ -153,24 +153,44 @@ class Child:
         return ""
 
 
-def serve(handle: Callable[[dict[str, Any], Callable[[dict[str, Any]], None]], None]) -> None:
+class Line:
+    """A child's way to whoever started it: called, it answers; it can ask in turn while it works.
+
+    Args:
+        answers: where messages go, a line each.
+        requests: the lines that come.
+    """
+
+    def __init__(self, answers: IO[str], requests: SimpleQueue[str]) -> None:
+        self._answers, self._requests = answers, requests
+
+    def __call__(self, message: dict[str, Any]) -> None:
+        """Sends a message."""
+        self._answers.write(json.dumps(message) + "\n")
+        self._answers.flush()
+
+    def ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Sends a message, and waits for what comes next, which answers it."""
+        self(message)
+        reply: dict[str, Any] = json.loads(self._requests.get())
+        return reply
+
+
+def serve(handle: Callable[[dict[str, Any], Line], None]) -> None:
     """The main loop of a child: one request a line; it never returns, standard input ends the process.
 
     Args:
-        handle: called with each request and a function that answers.
+        handle: called with each request and the line that answers go to.
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what others print must not mix with the answers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    def answer(message: dict[str, Any]) -> None:
-        answers.write(json.dumps(message) + "\n")
-        answers.flush()
-
     requests: SimpleQueue[str] = SimpleQueue()
+    line = Line(answers, requests)
     threading.Thread(target=_read, args=(sys.stdin, requests), daemon=True).start()
     while True:
-        handle(json.loads(requests.get()), answer)
+        handle(json.loads(requests.get()), line)
 
 
 def _read(stream: IO[str], requests: SimpleQueue[str]) -> None:

@@ -14,8 +14,8 @@ from compression import (
     Artifact,
     Deployment,
     build_student,
+    compress,
     deploy,
-    finish,
     list_layers,
     one_line,
     shape,
@@ -36,6 +36,7 @@ from evaluators.reference import (
     stored_metrics,
     workload_digests,
 )
+from evaluators.remote_meter import RemoteMeter
 from evaluators.runtime import predict
 from evaluators.targets import Target, check_host, fingerprint, reduces_range
 from spaces import (
@@ -78,6 +79,7 @@ class Evaluator:
         calibrated_ms: the reference's latency from before, or ``None`` to measure it.
         offers_simulated: the search offers formats that this host only simulates, so that all its accuracies
             count as simulated: a front never mixes methods.
+        meter: measures on another machine, where this one is not the target; modelled targets take none.
 
     Raises:
         MeasurementError: the host lacks what a measured target requires.
@@ -94,8 +96,10 @@ class Evaluator:
         seed: int = 0,
         calibrated_ms: float | None = None,
         offers_simulated: bool = False,
+        meter: RemoteMeter | None = None,
     ) -> None:
-        check_host(target)
+        if meter is None:
+            check_host(target)
         self.workload, self.target, self.seed = workload, target, seed
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
@@ -105,7 +109,7 @@ class Evaluator:
         self._layouts = not target.is_modelled
         self._backend = find_backend(target.backend, target.backend_options)
         self._offers_simulated = offers_simulated
-        self._meter = make_meter(target)
+        self._meter = make_meter(target) if meter is None or target.is_modelled else meter
         try:
             model = load_model(workload)
             self.reference: Reference = make_reference(
@@ -176,6 +180,28 @@ class Evaluator:
         outcome = Outcome(status, reason, found, executed, reference, time.monotonic() - started)
         return outcome, None if artifact is None else artifact.path
 
+    def repeat(self, policy: Policy, seed: int, *, report: Report = lambda share: None) -> Metrics:
+        """Compresses once more with another seed; the artifact is scored and thrown away.
+
+        Args:
+            policy: that was evaluated before.
+            seed: of this training.
+            report: told the share of the training that is done.
+
+        Returns:
+            Accuracy and its drop on the validation split.
+
+        Raises:
+            TautenError: as an evaluation would fail.
+        """
+        path = self.directory / f"again-{policy.digest.removeprefix('sha256:')[:16]}-{seed}.onnx"
+        made_for: dict[str, Any] = {"deployment": self.deployment, "seed": seed, "report": report}
+        try:
+            compress(self.workload, self.reference.model, policy, path, **made_for)
+            return self.accuracies(path)
+        finally:
+            path.unlink(missing_ok=True)
+
     def finish(self, artifacts: Mapping[str, Path]) -> dict[str, dict[str, Metric]]:
         """Measures finished candidates again, jointly, and reads the test split once for each.
 
@@ -183,25 +209,30 @@ class Evaluator:
             artifacts: files by the name under which results come back.
 
         Returns:
-            ``latency_ms`` and ``accuracy_test`` by name; the reference's own under ``baseline``.
+            ``latency_ms``, ``accuracy_test`` and ``accuracy_drop_test`` by name; the reference's own under
+            ``baseline``.
         """
         timings = self._measure(artifacts, FINAL_ATTEMPTS)
+        before, targets = self._predict(self.reference.artifact.path, "test")
         results: dict[str, dict[str, Metric]] = {}
         for name, path in {**artifacts, BASELINE: self.reference.artifact.path}.items():
-            outputs, targets = self._predict(path, "test")
+            outputs = before if name == BASELINE else self._predict(path, "test")[0]
+            method = self.accuracy_method(path)
             results[name] = {
                 "latency_ms": latency_metric(timings[name], self.reference.calibrated_ms),
-                "accuracy_test": accuracy(
-                    self.workload, outputs, targets, "test", method=self.accuracy_method(path)
+                "accuracy_test": accuracy(self.workload, outputs, targets, "test", method=method),
+                "accuracy_drop_test": accuracy_drop(
+                    self.workload, before, outputs, targets, "test", method=method
                 ),
             }
         return results
 
     def provenance(self) -> dict[str, Any]:
         """What a recipe says of where its numbers come from."""
+        elsewhere = self._meter.host if isinstance(self._meter, RemoteMeter) else None
         return {
             "workload": {"name": self.workload.name, **workload_digests(self.workload, self.reference.model)},
-            "target": {"name": self.target.name, "fingerprint": fingerprint(self.target)},
+            "target": {"name": self.target.name, "fingerprint": elsewhere or fingerprint(self.target)},
             "deployment": self.deployment.to_dict(),
             "reference": {"artifact": self.reference.artifact.digest},
         }
@@ -279,7 +310,7 @@ class Evaluator:
                 refusal = gate.refuses(found)
                 if refusal is not None:
                     return None, refusal
-            made = finish(shaped, workload, reference, policy, aside, report=report, **made_for)
+            made = compress(workload, reference, policy, aside, shaped=shaped, report=report, **made_for)
             artifact = self._admit(made.artifact, made.model, policy, path, found, executed)
         self._latency(path, found)
         self._accuracy(path, found)

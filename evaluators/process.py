@@ -12,12 +12,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from evaluators.children import serve
+from evaluators.cache import used_files
+from evaluators.children import Line, serve
 from evaluators.gate import Gate
-from spaces import CompressionError, Policy, Student, TautenError, defaults_for, metrics_to_dict
+from evaluators.remote_meter import RemoteMeter
+from spaces import (
+    CompressionError,
+    MeasurementError,
+    Policy,
+    Student,
+    TautenError,
+    defaults_for,
+    metrics_to_dict,
+)
 
 REPORT_EVERY_S: Final = 0.5
-Answer = Callable[[dict[str, Any]], None]
+Answer = Line | Callable[[dict[str, Any]], None]
 
 
 def use_threads(count: int | None = None) -> None:
@@ -31,7 +41,7 @@ def use_threads(count: int | None = None) -> None:
 
 
 class Desk:
-    """Handles requests: ``open`` first, then ``profile``, ``evaluate``, ``finish`` and ``retarget``."""
+    """Answers: ``open`` first, then ``profile``, ``evaluate``, ``repeat``, ``finish``, ``retarget``."""
 
     def __init__(self) -> None:
         self._evaluator: Any = None
@@ -61,6 +71,7 @@ class Desk:
             seed=request["seed"],
             calibrated_ms=request.get("calibrated_ms"),
             offers_simulated=request.get("offers_simulated", False),
+            meter=_remote(answer) if request.get("is_measured_elsewhere") else None,
         )
         inventories, skipped = self._inventories(
             [item and Student.from_dict(item) for item in request["students"]], request.get("hint")
@@ -73,6 +84,7 @@ class Desk:
             "calibrated_ms": reference.calibrated_ms,
             "artifact": str(reference.artifact.path),
             "provenance": self._evaluator.provenance(),
+            "files": sorted(str(path) for path in used_files()),
         }
 
     def _inventories(self, students: list[Student | None], hint: str | None) -> tuple[list[Any], list[str]]:
@@ -98,6 +110,13 @@ class Desk:
         )
         return {"outcome": outcome.to_dict(), "path": path and str(path)}
 
+    def _repeat(self, request: dict[str, Any], answer: Answer) -> dict[str, Any]:
+        answer({"stage": "training a finalist again with another seed"})
+        found = self._evaluator.repeat(
+            Policy.from_dict(request["policy"]), request["seed"], report=_sometimes(answer)
+        )
+        return {"metrics": metrics_to_dict(found)}
+
     def _retarget(self, request: dict[str, Any], answer: Answer) -> dict[str, Any]:
         """Scores finished candidates on this process's target, see `evaluators.retarget`."""
         from evaluators.retarget import Candidate, retarget
@@ -112,7 +131,8 @@ class Desk:
         return {"outcomes": {name: outcome.to_dict() for name, outcome in outcomes.items()}}
 
     def _profile(self, request: dict[str, Any], answer: Answer) -> dict[str, Any]:
-        from evaluators.sensitivity import Offer, measure_profile
+        from evaluators.offer import Offer
+        from evaluators.sensitivity import measure_profile
 
         answer({"stage": "taking the profile"})
         offers = [Offer.from_dict(offer) for offer in request["offers"]]
@@ -123,6 +143,13 @@ class Desk:
         answer({"stage": "measuring the front again, jointly"})
         results = self._evaluator.finish(artifacts)
         return {"results": {name: metrics_to_dict(metrics) for name, metrics in results.items()}}
+
+
+def _remote(line: Answer) -> RemoteMeter:
+    """Measures by asking whoever started this process."""
+    if not isinstance(line, Line):
+        raise MeasurementError("only a process of its own can have its artifacts measured elsewhere")
+    return RemoteMeter(line.ask)
 
 
 def _sometimes(answer: Answer) -> Callable[[float], None]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from compression import Workload
     from evaluators.backends import DeploymentBackend
     from evaluators.meter import Meter
+    from evaluators.remote_meter import RemoteMeter
 
 T = TypeVar("T")
 
@@ -84,7 +85,7 @@ def make_reference(
     workload: Workload,
     model: nn.Module,
     directory: Path,
-    meter: Meter | ModelledMeter,
+    meter: Meter | ModelledMeter | RemoteMeter,
     calibrated_ms: float | None = None,
     *,
     backend: DeploymentBackend,

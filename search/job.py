@@ -79,7 +79,9 @@ class Job:
         created_at: UTC, as are all times.
         started_at: first claim.
         ended_at: when it became final.
-        reference: the uncompressed model in the target's runtime: ``{"metrics": …}``; empty until known.
+        reference: the uncompressed model in the target's runtime: ``{"metrics": …}``; empty until known. Of a
+            finished search, ``optimism`` says how the chosen trial does on the test split, see
+            `search.optimism.Optimism.to_dict`.
         priority: a job of a higher one is taken first.
         keep: whose artifacts stay when it has ended.
         last_error: why the last attempt that ended no trial did so.
@@ -103,6 +105,7 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """The form that HTTP and the CLI have."""
+        source = self.spec.source
         return {
             "id": self.id,
             "state": str(self.state),
@@ -117,6 +120,8 @@ class Job:
             "keep": str(self.keep),
             "last_error": self.last_error,
             "revision": self.revision,
+            "source": None if source is None else {"job": source.job, "target": source.target},
+            "optimism": self.reference.get("optimism"),
         }
 
 

@@ -7,7 +7,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from search.profile import DEFAULT_PROFILE, PROFILES
+from search.resources import Resources
 from search.samplers import SAMPLERS, is_sampler
+from search.source import Source
 from spaces import (
     OBJECTIVES,
     Fault,
@@ -25,12 +27,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 MAX_TRIALS: Final = 100_000
+DEFAULT_TRIALS: Final = 40
 DEFAULT_OBJECTIVES: Final = ("accuracy", "latency_ms", "size_bytes")
 DEFAULT_SAMPLER: Final = "guided"
 CONSTRAINABLE: Final = (*OBJECTIVES, "accuracy_drop")
-RUNNERS: Final = ("local",)
+RUNNERS: Final = ("local", "ray")
+MAX_WORKERS: Final = 1024
 ROUNDING: Final = 1e-9
 MAX_SEED: Final = 2**31 - 1
+FIDELITIES: Final = ("full", "ladder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +77,34 @@ class Budget:
     Attributes:
         trials: trials that are completed, infeasible or failed; anchors count.
         wall_s: seconds of running, or ``None``; the trial that is running when they are over is finished.
+        min_gain: the search ends early once all that is left of the budget is expected to gain less than
+            this share of the hypervolume that there is; 0 uses the budget up.
     """
 
-    trials: int = 40
+    trials: int = DEFAULT_TRIALS
     wall_s: float | None = None
+    min_gain: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.trials <= MAX_TRIALS:
             raise InvalidSpec.at("/trials", f"must be from 1 to {MAX_TRIALS}, not {shown(self.trials)}")
         if self.wall_s is not None and not self.wall_s >= 1:
             raise InvalidSpec.at("/wall_s", f"must be at least 1, not {shown(self.wall_s)}")
+        if not 0 <= self.min_gain < 1:
+            raise InvalidSpec.at("/min_gain", f"must be at least 0 and below 1, not {shown(self.min_gain)}")
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
-        return {"trials": self.trials, "wall_s": self.wall_s}
+        min_gain = {"min_gain": self.min_gain} if self.min_gain else {}
+        return {"trials": self.trials, "wall_s": self.wall_s, **min_gain}
 
     @classmethod
     def from_dict(cls, document: Any, pointer: str = "") -> Budget:
-        """Reads the JSON form."""
+        """Reads the JSON form; with seconds and no trials, seconds alone end the job."""
         read = Reader(document, pointer, InvalidSpec)
-        return read.build(cls, read.whole("trials", 40), read.number_or_none("wall_s"))
+        wall_s = read.number_or_none("wall_s")
+        trials = read.whole("trials", DEFAULT_TRIALS if wall_s is None else MAX_TRIALS)
+        return read.build(cls, trials, wall_s, read.number("min_gain", 0.0))
 
 
 @dataclass(frozen=True)
@@ -107,9 +120,14 @@ class JobSpec:
         sampler: who proposes.
         profile: how sensitivities are measured before the first trial, for a sampler that reads them.
         budget: when the job ends.
-        runner: where trials run.
+        runner: where trials run: ``local``, one machine; ``ray``, a cluster.
+        workers: trials that are evaluated at once.
+        resources: what each of them reserves of a cluster.
         seed: of everything random; the same seed proposes the same.
         anchors: policies to try before any other, such as those imported from other tools' recipes.
+        source: whose candidates are scored, where nothing is searched; the budget is their number then.
+        fidelity: ``full`` recovers every candidate wholly; ``ladder`` begins with calibration alone and
+            promotes who looks good to a short recovery, then to the full one, see `search.fidelity`.
     """
 
     workload: str
@@ -123,6 +141,10 @@ class JobSpec:
     seed: int = 0
     anchors: tuple[Policy, ...] = ()
     profile: str = DEFAULT_PROFILE
+    source: Source | None = None
+    fidelity: str = "full"
+    workers: int = 1
+    resources: Resources = field(default_factory=Resources)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "constraints", MappingProxyType(dict(self.constraints)))
@@ -145,15 +167,30 @@ class JobSpec:
                 detail = f"is no metric that can be bounded; choose one of: {', '.join(CONSTRAINABLE)}"
                 yield Fault(f"/constraints/{escape(name)}", detail)
         for name, is_known, choices in (
-            ("sampler", is_sampler(self.sampler), (*SAMPLERS, "optuna:NAMESampler")),
+            ("sampler", is_sampler(self.sampler), (*SAMPLERS, "optuna:NAMESampler", "module:Class")),
             ("profile", self.profile in PROFILES, PROFILES),
             ("runner", self.runner in RUNNERS, RUNNERS),
+            ("fidelity", self.fidelity in FIDELITIES, FIDELITIES),
         ):
             if not is_known:
                 detail = f"{shown(getattr(self, name))} is not one of: {', '.join(choices)}"
                 yield Fault(f"/{name}", detail)
+        yield from self._contradictions()
+        yield from self._running_faults()
         if not 0 <= self.seed <= MAX_SEED:
             yield Fault("/seed", f"must be from 0 to {MAX_SEED}, not {shown(self.seed)}")
+
+    def _contradictions(self) -> Iterator[Fault]:
+        """Fields that do not go together."""
+        if self.fidelity == "ladder" and "accuracy" not in self.objectives:
+            yield Fault("/fidelity", "'ladder' compares by accuracy, which is not among the objectives")
+
+    def _running_faults(self) -> Iterator[Fault]:
+        """What is wrong with where and how trials run."""
+        if not 1 <= self.workers <= MAX_WORKERS:
+            yield Fault("/workers", f"must be from 1 to {MAX_WORKERS}, not {shown(self.workers)}")
+        if self.runner == "local" and self.resources != Resources():
+            yield Fault("/resources", "are reserved on a cluster alone; leave them out, or take runner 'ray'")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return JobSpec.from_dict, (self.to_dict(),)
@@ -166,7 +203,17 @@ class JobSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
-        anchors = {"anchors": [policy.to_dict() for policy in self.anchors]} if self.anchors else {}
+        unusual: dict[str, Any] = {}
+        if self.anchors:
+            unusual["anchors"] = [policy.to_dict() for policy in self.anchors]
+        if self.fidelity != "full":
+            unusual["fidelity"] = self.fidelity
+        if self.source:
+            unusual["source"] = self.source.to_dict()
+        if self.workers != 1:
+            unusual["workers"] = self.workers
+        if self.resources != Resources():
+            unusual["resources"] = self.resources.to_dict()
         return {
             "workload": self.workload,
             "target": self.target,
@@ -178,7 +225,7 @@ class JobSpec:
             "budget": self.budget.to_dict(),
             "runner": self.runner,
             "seed": self.seed,
-            **anchors,
+            **unusual,
         }
 
     @classmethod
@@ -203,6 +250,10 @@ class JobSpec:
             seed=read.whole("seed", 0),
             anchors=read.items("anchors", _read_anchor, ()),
             profile=read.text("profile", DEFAULT_PROFILE),
+            source=read.optional("source", Source.from_dict),
+            fidelity=read.text("fidelity", "full"),
+            workers=read.whole("workers", 1),
+            resources=read.optional("resources", Resources.from_dict) or Resources(),
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from evaluators import ArtifactRef, Outcome
 from spaces import Metric, Metrics, Point, Policy, metrics_to_dict
@@ -12,7 +12,16 @@ from spaces import Metric, Metrics, Point, Policy, metrics_to_dict
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ArtifactRef", "Outcome", "Trial", "TrialState"]
+__all__ = ["ANCHOR", "PROMOTION", "ArtifactRef", "Outcome", "Trial", "TrialState"]
+
+ANCHOR: Final = "anchor"
+"""Origin of a trial that comes first in every search."""
+
+PROMOTION: Final = "promotion"
+"""Origin of a trial whose policy was evaluated before, at a lower fidelity."""
+
+LEAST_CHARGE: Final = 0.1
+"""What a trial counts at least of a budget: exporting and measuring cost time, too."""
 
 
 class TrialState(StrEnum):
@@ -45,7 +54,7 @@ class Trial:
         number: given once, in order of asking, from 0; never reused.
         policy: what is evaluated.
         point: its coordinates in the job's space.
-        origin: who proposed it: ``anchor`` or the sampler's name.
+        origin: who proposed it: ``anchor``, the sampler's name, or `PROMOTION`.
         sampler_state: what the sampler must be told again when its study is rebuilt.
         state: life of the trial.
         reason: one line for a person where the state is not completed.
@@ -70,6 +79,16 @@ class Trial:
     artifact: ArtifactRef | None = None
     violates: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+
+    @property
+    def charge(self) -> float:
+        """What the trial uses up of a budget: its fidelity, at least a tenth; 0 where it does not count."""
+        return max(self.fidelity, LEAST_CHARGE) if self.state.counts else 0.0
+
+    @property
+    def evaluated(self) -> Policy:
+        """What is evaluated at the trial's fidelity: the policy with that share of its recovery."""
+        return self.policy.reduced(self.fidelity)
 
     def ended(self, outcome: Outcome, violates: Mapping[str, float]) -> Trial:
         """The same trial with what its evaluation found."""

@@ -16,7 +16,8 @@
     ├── DeploymentError         the runtime refuses the artifact, or alters it       (trial infeasible)
     ├── MeasurementError        a measurement failed or exceeded its limit           (trial failed)
     ├── StorageError            the database or the artifact directory cannot serve
-    │   └── LeaseLost           another worker owns the job now; nothing more may be written
+    │   ├── LeaseLost           another worker owns the job now; nothing more may be written
+    │   └── MissingFile         a stored file is gone or damaged; to try again does not help
     └── RemoteError             the service answered with a problem, or not at all
 """
 
@@ -132,6 +133,10 @@ class StorageError(TautenError):
 
 class LeaseLost(StorageError):
     """Another worker owns the job; the writer must stop and write nothing more."""
+
+
+class MissingFile(StorageError):
+    """A stored file is gone, or is not what was stored; waiting does not bring it back."""
 
 
 class RemoteError(TautenError):

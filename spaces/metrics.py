@@ -67,6 +67,8 @@ class Metric:
         contended: the machine was busy while measuring; latency only.
         p_value: the chance of a difference at least as large between equally good models; drops only.
         calibrated: the model was fitted to measurements of its target; modelled latency only.
+        again: the mean over trainings with fresh seeds of the same policy, none of which was selected; a
+            finalist's accuracy and drop only.
     """
 
     value: float
@@ -80,6 +82,7 @@ class Metric:
     contended: bool | None = None
     p_value: float | None = None
     calibrated: bool | None = None
+    again: float | None = None
 
     def __post_init__(self) -> None:
         if not abs(self.value) < math.inf:
@@ -87,7 +90,17 @@ class Metric:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, without what is not known."""
-        optional = ("low", "high", "split", "speedup", "ratio", "contended", "p_value", "calibrated")
+        optional = (
+            "low",
+            "high",
+            "split",
+            "speedup",
+            "ratio",
+            "contended",
+            "p_value",
+            "calibrated",
+            "again",
+        )
         known = {name: getattr(self, name) for name in optional if getattr(self, name) is not None}
         return {"value": self.value, "unit": self.unit, "method": str(self.method)} | known
 
@@ -109,6 +122,7 @@ class Metric:
             contended=read.flag_or_none("contended"),
             p_value=read.number_or_none("p_value"),
             calibrated=read.flag_or_none("calibrated"),
+            again=read.number_or_none("again"),
         )
 
 

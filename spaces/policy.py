@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -125,6 +125,10 @@ class Policy:
     def digest(self) -> str:
         """``sha256:…`` of the canonical JSON; it names the policy everywhere."""
         return digest_of(self.to_dict())
+
+    def reduced(self, share: float) -> Policy:
+        """The same with a share of its recovery's training: what a trial of that fidelity evaluates."""
+        return self if self.recovery is None else replace(self, recovery=self.recovery.reduced(share))
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, ``tauten.policy/1``."""

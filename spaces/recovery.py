@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Literal
 
 from spaces.checks import assign, check, check_among, real
@@ -170,6 +170,19 @@ class Recovery:
     def changes_weights(self) -> bool:
         """There is something to do before a model is deployed."""
         return self.epochs > 0 or self.sparsity is not None or self.bn_reestimation
+
+    def reduced(self, share: float) -> Recovery:
+        """The same with a share of its epochs; with 0, nothing is trained and pruning is done in one shot.
+
+        Args:
+            share: from 0 to 1.
+        """
+        if share == 1:
+            return self
+        if share == 0:
+            return replace(self, epochs=0.0, sparsity=None, prune_steps=1)
+        sparsity = self.sparsity and replace(self.sparsity, epochs=self.sparsity.epochs * share)
+        return replace(self, epochs=self.epochs * share, sparsity=sparsity)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: epochs, qat and distill, and of the rest what is not the default."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import update
 
 from search.job import Job, JobState, Progress
+from search.trial import TrialState
 from spaces import Conflict, LeaseLost, metrics_to_dict
 from storage.columns import UtcNow
 from storage.events import change_state, record
@@ -19,6 +20,7 @@ from storage.front import find_again, keep_front
 from storage.jobs import job_value
 from storage.profiles import read_profile, write_profile
 from storage.queue import ATTEMPTS_CAP, HELD, end_attempt
+from storage.retargets import read_waiting
 from storage.retention import free_artifacts
 from storage.tables import JobRow
 from storage.trials import FINAL, final_row, lose_running, read_trials, write_trial
@@ -79,6 +81,26 @@ class Claim:
         with self._held() as (session, row):
             return read_trials(session, row.id, FINAL)
 
+    def waiting(self) -> list[tuple[Trial, dict[str, Any]]]:
+        """The trials of a retargeted job that have not ended, by number, each with what its source found."""
+        with self._held() as (session, row):
+            return read_waiting(session, row.id)
+
+    def lost(self) -> list[Trial]:
+        """The trials whose evaluation was cut off, by number: they run again as they are."""
+        with self._held() as (session, row):
+            return read_trials(session, row.id, (str(TrialState.LOST),))
+
+    def lose(self, number: int, reason: str) -> None:
+        """Marks a running trial as lost, so that it runs again.
+
+        Raises:
+            Conflict: the trial does not run.
+        """
+        with self._held() as (session, row):
+            if not lose_running(session, row, reason, number):
+                raise Conflict(f"trial {number} of job {row.id} does not run, so it cannot be lost")
+
     def start(self, trial: Trial) -> None:
         """Stores a trial that begins to run; one of the same number that was lost is overwritten.
 
@@ -118,9 +140,10 @@ class Claim:
         with self._held() as (session, row):
             row.reference = reference
             record(session, row, "reference", reference)
+        self.job = replace(self.job, reference=reference)
 
     def set_extras(self, extras: Mapping[int, dict[str, Any]]) -> None:
-        """Stores a document beside each of some trials that have ended; an earlier one is replaced.
+        """Adds to the documents beside some trials that have ended; earlier fields of a name are replaced.
 
         Raises:
             UnknownName: there is no trial of a number.
@@ -128,7 +151,8 @@ class Claim:
         """
         with self._held() as (session, row):
             for number, document in extras.items():
-                final_row(session, row.id, number).extras = document
+                stored = final_row(session, row.id, number)
+                stored.extras = {**(stored.extras or {}), **document}
             record(session, row, "trial.extras", {"trials": sorted(extras)})
 
     def update_trials(self, trials: Sequence[Trial]) -> None:

@@ -256,6 +256,8 @@ def raise_budget(session: Session, row: JobRow, trials: int) -> None:
         Conflict: the job failed, was cancelled or is being cancelled.
     """
     budget = row.spec["budget"]
+    if "source" in row.spec:
+        raise Conflict(f"job {row.id} scores the trials of another job, and has no more than it was given")
     if not budget["trials"] < trials <= MAX_TRIALS:
         detail = f"can only be raised: above {budget['trials']} and at most {MAX_TRIALS}, not {shown(trials)}"
         raise InvalidValue.at("/budget/trials", detail)

@@ -18,7 +18,7 @@ import weakref
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import psutil
 from sqlalchemy import ColumnElement, Select, or_, select, true, update
@@ -32,10 +32,12 @@ from storage.tables import JobRow
 from storage.trials import lose_running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from types import TracebackType
 
     from sqlalchemy.orm import Session
+
+T = TypeVar("T", bound=Any)
 
 HELD: Final = tuple(str(state) for state in (JobState.RUNNING, JobState.PAUSED, JobState.CANCELLING))
 """States in which a worker may hold a job."""
@@ -113,6 +115,21 @@ class WorkerLock:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which waiting jobs a worker takes.
+
+    Attributes:
+        offers: their targets; all where none are given.
+        runner: theirs; any if ``None``.
+        only: their ids; any if ``None``.
+    """
+
+    offers: tuple[str, ...] = ()
+    runner: str | None = None
+    only: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Abandoned:
     """A job whose worker counts as dead."""
 
@@ -123,7 +140,7 @@ class Abandoned:
 
 
 def take(
-    session: Session, worker: WorkerLock, lease_s: float, attempts_cap: int, offers: Sequence[str] = ()
+    session: Session, worker: WorkerLock, lease_s: float, attempts_cap: int, wanted: Wanted
 ) -> JobRow | None:
     """Takes the oldest job of the highest priority, after putting back those whose worker is dead.
 
@@ -134,7 +151,7 @@ def take(
         worker: who takes it.
         lease_s: how long the worker may be silent.
         attempts_cap: claims in a row that end no trial before a job fails as poison.
-        offers: targets whose jobs are taken; all where none are given.
+        wanted: which jobs are taken.
 
     Returns:
         The job, now running under a new fence, or ``None`` where nothing waits.
@@ -143,7 +160,7 @@ def take(
         _put_back(session, abandoned, attempts_cap)
     session.flush()
     # SQLAlchemy drops FOR UPDATE SKIP LOCKED silently on SQLite, where the write lock makes this safe.
-    oldest = _waiting(offers).order_by(JobRow.priority.desc(), JobRow.number).limit(1)
+    oldest = _waiting(wanted).order_by(JobRow.priority.desc(), JobRow.number).limit(1)
     job = session.scalars(
         update(JobRow)
         .where(JobRow.number == oldest.correlate(None).with_for_update(skip_locked=True).scalar_subquery())
@@ -169,9 +186,9 @@ def take(
     return job
 
 
-def has_work(session: Session, worker: WorkerLock, offers: Sequence[str] = ()) -> bool:
+def has_work(session: Session, worker: WorkerLock, wanted: Wanted) -> bool:
     """Something waits, or has lost its worker; asked first, so that idle workers take no write lock."""
-    queued = session.scalar(_waiting(offers).limit(1))
+    queued = session.scalar(_waiting(wanted).limit(1))
     return queued is not None or any(True for _ in _abandoned(session, worker))
 
 
@@ -195,12 +212,25 @@ def end_attempt(session: Session, job: JobRow, why: str, attempts_cap: int) -> N
         change_state(session, job, JobState.QUEUED, why)
 
 
-def _waiting(offers: Sequence[str]) -> Select[int]:
+def waiting_rows(wanted: Wanted, limit: int) -> Select[JobRow]:
+    """Jobs that wait for a worker of a kind, the next first, those of owners at their limit included."""
+    rows = _matching(select(JobRow), wanted)
+    return rows.order_by(JobRow.priority.desc(), JobRow.number).limit(limit)
+
+
+def _waiting(wanted: Wanted) -> Select[int]:
     """Numbers of the jobs that may be taken, in no order."""
-    query = select(JobRow.number).where(JobRow.state == str(JobState.QUEUED))
-    if offers:
-        query = query.where(JobRow.target.in_(offers))
+    query = _matching(select(JobRow.number), wanted)
     return query.where(or_(JobRow.owner.is_(None), JobRow.owner.not_in(at_their_limit())))
+
+
+def _matching(query: Select[T], wanted: Wanted) -> Select[T]:
+    query = query.where(JobRow.state == str(JobState.QUEUED))
+    if wanted.offers:
+        query = query.where(JobRow.target.in_(wanted.offers))
+    if wanted.runner is not None:
+        query = query.where(JobRow.spec["runner"].as_string() == wanted.runner)
+    return query if wanted.only is None else query.where(JobRow.id.in_(wanted.only))
 
 
 def _abandoned(session: Session, worker: WorkerLock) -> Iterator[Abandoned]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import select
 
-from search.job import Keep
+from search.job import JobState, Keep
 from search.trial import ArtifactRef, Trial, TrialState
 from spaces import StorageError, UnknownName
-from storage import jobs, queue
+from storage import jobs, queue, retargets, waiting
 from storage.claim import Claim
 from storage.columns import UtcNow
 from storage.database import Database, insert_into
-from storage.events import Event, Standpoint, read_events, read_standpoints
+from storage.events import Event, Standpoint, change_state, read_events, read_standpoints
 from storage.retention import forget_unused, used_digests
 from storage.tables import ArtifactRow, InventoryRow, TrialRow
 from storage.trials import page_of_trials, read_trial, read_trials
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from search.job import Job, JobState
+    from search.job import Job
+    from search.source import Wanted
     from search.spec import JobSpec
     from storage.pages import Page
     from storage.tables import JobRow
@@ -75,6 +77,60 @@ class Store:
             row, is_new = jobs.submit(session, spec, asked)
             session.flush()
             return jobs.job_value(row), is_new
+
+    def retarget(
+        self,
+        job_id: str,
+        aim: Callable[[Job, int], JobSpec],
+        *,
+        trials: Wanted = "all",
+        idempotency_key: str | None = None,
+        owner: str | None = None,
+        priority: int = 0,
+        keep: Keep = Keep.ALL,
+    ) -> tuple[Job, bool]:
+        """Queues a job that scores completed trials of a job that has ended on another target.
+
+        Args:
+            job_id: the job that has ended.
+            aim: makes the new job's specification, given that job and the number of trials.
+            trials: all that completed and have their artifact, those of them on the front, or some by number.
+            idempotency_key: see `submit`, as the rest.
+            owner: see there.
+            priority: see there.
+            keep: see there.
+
+        Returns:
+            The job, and whether it was created now.
+
+        Raises:
+            Conflict: the job has not ended, or no trial can be scored.
+            InvalidValue: at ``/trials``, where one of the numbers cannot be scored.
+            IdempotencyMismatch: the key was used for another submission.
+            QuotaExceeded: as many of the owner's jobs wait as may.
+        """
+        asked = jobs.Submission(idempotency_key, owner, priority, keep)
+        with self._database.writing() as session:
+            source = jobs.find(session, job_id, lock=True)
+            row, is_new = retargets.retarget(session, source, aim, trials, asked)
+            session.flush()
+            return jobs.job_value(row), is_new
+
+    def explain_waiting(self, *, patience_s: float = waiting.PATIENCE_S) -> int:
+        """Says of queued jobs whose target no worker offers that it is so, and takes it back once one does.
+
+        Args:
+            patience_s: a job that has waited for less is not spoken of.
+
+        Returns:
+            How many jobs something new was said of.
+        """
+        with self._database.reading() as session:
+            stale = waiting.find_stale(session, patience_s)
+        for job_id, reason in stale.items():
+            with suppress(UnknownName):  # deleted meanwhile
+                self.explain(job_id, reason)
+        return len(stale)
 
     def job(self, job_id: str) -> Job:
         """One job."""
@@ -240,6 +296,27 @@ class Store:
             values = {"document": document, "created_at": UtcNow()}
             session.execute(insert.on_conflict_do_update(index_elements=["key"], set_=values))
 
+    def waiting(
+        self, *, offers: Sequence[str] = (), runner: str | None = None, limit: int = 100
+    ) -> list[Job]:
+        """The jobs that would be taken next, of owners at their limit too, in no order.
+
+        Args:
+            offers: targets of the jobs; all where none are given.
+            runner: of the jobs; any if ``None``.
+            limit: so many at most.
+        """
+        with self._database.reading() as session:
+            rows = session.scalars(queue.waiting_rows(queue.Wanted(tuple(offers), runner), limit))
+            return [jobs.job_value(row) for row in rows]
+
+    def explain(self, job_id: str, why: str | None) -> None:
+        """Says why a job waits, or that nothing is in its way; one that waits no longer stays as it is."""
+        with self._database.writing() as session:
+            row = jobs.find(session, job_id, lock=True)
+            if row.state == JobState.QUEUED and row.reason != why:
+                change_state(session, row, JobState.QUEUED, why)
+
     def claim(
         self,
         worker: queue.WorkerLock,
@@ -247,6 +324,8 @@ class Store:
         lease_s: float = 60,
         attempts_cap: int = queue.ATTEMPTS_CAP,
         offers: Sequence[str] = (),
+        runner: str | None = None,
+        only: Collection[str] | None = None,
     ) -> Claim | None:
         """Takes the oldest job of the highest priority, jobs of dead workers included.
 
@@ -256,6 +335,8 @@ class Store:
             attempts_cap: a job that was claimed so often in a row without ending a trial fails when its
                 worker dies again.
             offers: targets whose jobs are taken; all where none are given.
+            runner: of the jobs that are taken; any if ``None``.
+            only: ids of the jobs that may be taken; any if ``None``.
 
         Returns:
             The claim, or ``None`` where nothing waits.
@@ -265,11 +346,12 @@ class Store:
         """
         if not worker.is_held:
             raise StorageError(f"worker {worker.id} does not hold its lock; claim inside its 'with' block")
+        wanted = queue.Wanted(tuple(offers), runner, None if only is None else tuple(only))
         with self._database.reading() as session:
-            if not queue.has_work(session, worker, offers):
+            if not queue.has_work(session, worker, wanted):
                 return None
         with self._database.writing() as session:
-            row = queue.take(session, worker, lease_s, attempts_cap, offers)
+            row = queue.take(session, worker, lease_s, attempts_cap, wanted)
             session.flush()
             if row is None:
                 return None

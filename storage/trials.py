@@ -47,15 +47,24 @@ def write_trial(session: Session, job: JobRow, trial: Trial) -> None:
         setattr(row, name, value)
 
 
-def lose_running(session: Session, job: JobRow, reason: str) -> list[int]:
+def lose_running(session: Session, job: JobRow, reason: str, only: int | None = None) -> list[int]:
     """Marks the trials that were running as lost, so that their numbers run again.
+
+    Args:
+        session: a writing transaction.
+        job: locked by this transaction.
+        reason: one line for a person.
+        only: number of the one trial that is lost; ``None`` for all.
 
     Returns:
         Their numbers, ascending.
     """
+    running = [TrialRow.job_id == job.id, TrialRow.state == str(TrialState.RUNNING)]
+    if only is not None:
+        running.append(TrialRow.number == only)
     lost = session.scalars(
         update(TrialRow)
-        .where(TrialRow.job_id == job.id, TrialRow.state == str(TrialState.RUNNING))
+        .where(*running)
         .values(state=str(TrialState.LOST), reason=reason)
         .returning(TrialRow.number)
         .execution_options(synchronize_session=False)

@@ -7,7 +7,6 @@ nobody's.
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +18,11 @@ from compression.graph import LAYER_OPS
 from compression.qat import GraphModule
 from compression.quantization import LAYERS_KEY
 from evaluators.backends.backend import Array, Input, check_feed, first_line
+from evaluators.threads import thread_count
 from spaces import CompressionError, DeploymentError, Method
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from evaluators.backends.backend import Session
@@ -80,20 +80,9 @@ class _TorchSession:
 
 
 def _call(module: GraphModule, tensors: list[torch.Tensor], threads: int) -> Array:
-    with _thread_count(threads), torch.inference_mode():
+    with thread_count(threads), torch.inference_mode():
         array: Array = module.run(tensors)[0].numpy()
     return array
-
-
-@contextmanager
-def _thread_count(threads: int) -> Iterator[None]:
-    """PyTorch has one pool for the whole process, so its size is put back."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _load(path: Path) -> Any:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Idle = Callable[[], None]
 Say = Callable[[dict[str, Any]], None]
+Measure = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Opened:
         calibrated_ms: its latency, to which ratios are applied.
         artifact: its file.
         provenance: for recipes.
+        files: that the workload was read from, of those in the cache: its trained model, its data.
     """
 
     inventories: dict[Student | None, LayerInventory]
@@ -63,6 +65,7 @@ class Opened:
     calibrated_ms: float
     artifact: Path
     provenance: dict[str, Any]
+    files: tuple[Path, ...] = ()
 
 
 class Bench:
@@ -76,6 +79,7 @@ class Bench:
         allow_files: the workload may be ``path.py:factory``.
         idle: called a few times a second while waiting; what it raises interrupts the wait.
         say: told what the process reports of its work.
+        measure: answers what `evaluators.remote_meter` asks, where this machine is not the target.
     """
 
     def __init__(
@@ -88,12 +92,19 @@ class Bench:
         allow_files: bool,
         idle: Idle,
         say: Say,
+        measure: Measure | None = None,
     ) -> None:
         self._spec, self._find_target = spec, find_target
         self._directory, self._limits = directory, limits
         self._allow_files, self._idle, self._say = allow_files, idle, say
+        self._measure = measure
         self._child: Child | None = None
         self._calibrated_ms: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """The workload was loaded, by this process or one before it."""
+        return self._calibrated_ms is not None
 
     def open(self, calibrated_ms: float | None) -> Opened:
         """Loads the workload and makes its reference ready.
@@ -119,6 +130,7 @@ class Bench:
             "students": self._spec.space.to_dict()["students"],
             "hint": self._spec.space.hint,
             "calibrated_ms": calibrated_ms,
+            "is_measured_elsewhere": self._measure is not None,
         }
         try:
             answer = self._request(request, self._limits.prepare_s)
@@ -135,6 +147,7 @@ class Bench:
             answer["calibrated_ms"],
             Path(answer["artifact"]),
             answer["provenance"],
+            tuple(Path(path) for path in answer["files"]),
         )
 
     def evaluate(
@@ -145,7 +158,7 @@ class Bench:
             self.open(self._calibrated_ms)
         request = {
             "do": "evaluate",
-            "policy": trial.policy.to_dict(),
+            "policy": trial.evaluated.to_dict(),
             "unbeatable": [dict(item) for item in unbeatable],
         }
         since = time.monotonic()
@@ -155,6 +168,18 @@ class Bench:
             reason = f"the evaluation failed: {error}"
             return Outcome("failed", reason, seconds=time.monotonic() - since), None
         return Outcome.from_dict(answer["outcome"]), answer["path"] and Path(answer["path"])
+
+    def repeat(self, trial: Trial, seed: int) -> Metrics:
+        """Accuracy and its drop of the trial's policy, trained once more with another seed.
+
+        Raises:
+            MeasurementError: the process died or passed a limit.
+            TautenError: the policy could not be compressed again.
+        """
+        if self._child is None or not self._child.is_alive:
+            self.open(self._calibrated_ms)
+        request = {"do": "repeat", "policy": trial.evaluated.to_dict(), "seed": seed}
+        return metrics_from_dict(self._request(request, self._limits.trial_s)["metrics"])
 
     def profile(self, offers: Sequence[Mapping[str, Any]], kind: str) -> dict[str, Any]:
         """The sensitivities of what a space offers; see `evaluators.sensitivity`.
@@ -169,8 +194,31 @@ class Bench:
         profile: dict[str, Any] = self._request(request, self._limits.prepare_s)["profile"]
         return profile
 
+    def retarget(
+        self, candidates: Mapping[int, Mapping[str, Any]], provenance: Mapping[str, Any]
+    ) -> dict[int, Outcome]:
+        """Scores finished candidates on this job's target, jointly; see `evaluators.retarget`.
+
+        Args:
+            candidates: by number: ``policy``, ``executed_as``, ``metrics`` and the ``path`` of the artifact.
+            provenance: of the job that made them.
+
+        Raises:
+            MeasurementError: the process died or passed a limit.
+            WorkloadError: the workload's model or data are not those of that job.
+        """
+        if self._child is None or not self._child.is_alive:
+            self.open(self._calibrated_ms)
+        request = {
+            "do": "retarget",
+            "candidates": {str(number): dict(document) for number, document in candidates.items()},
+            "provenance": dict(provenance),
+        }
+        outcomes = self._request(request, self._limits.trial_s * len(candidates))["outcomes"]
+        return {int(number): Outcome.from_dict(outcome) for number, outcome in outcomes.items()}
+
     def finish(self, artifacts: Mapping[int, Path]) -> dict[int, Metrics]:
-        """Latency and test accuracy of finished trials by number, jointly; the reference's under -1."""
+        """Latency and accuracy on test of finished trials by number, jointly; the reference's under -1."""
         if self._child is None or not self._child.is_alive:
             self.open(self._calibrated_ms)
         request = {
@@ -198,9 +246,12 @@ class Bench:
             answer = child.receive(timeout_s, self._limits.memory_bytes, self._idle, since)
             if "error" in answer:
                 raise _error(answer)
-            if "share" not in answer and "stage" not in answer:
+            if "measure" in answer and self._measure is not None:
+                child.send(self._measure(answer["measure"]))
+            elif "share" in answer or "stage" in answer:
+                self._say(answer)
+            else:
                 return answer
-            self._say(answer)
 
 
 def _error(answer: Mapping[str, Any]) -> TautenError:

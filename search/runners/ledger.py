@@ -26,8 +26,20 @@ class Ledger(Protocol):
         """The trials that have ended, by number."""
         ...
 
+    def waiting(self) -> Sequence[tuple[Trial, Mapping[str, Any]]]:
+        """The trials of a job that scores another's which have not ended, each with what was found before."""
+        ...
+
+    def lost(self) -> Sequence[Trial]:
+        """The trials that were begun and not ended, by number: they run again under it."""
+        ...
+
     def start(self, trial: Trial) -> None:
         """A trial begins."""
+        ...
+
+    def lose(self, number: int, reason: str) -> None:
+        """The evaluator of a running trial is gone; the trial runs again."""
         ...
 
     def finish(self, trial: Trial, progress: Progress) -> None:

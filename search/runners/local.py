@@ -3,41 +3,54 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from evaluators import Outcome
 from evaluators.targets import find_target
 from search.engine import GUIDED, Engine
-from search.job import JobState, Progress
+from search.finalists import most_finalists
+from search.job import JobState
 from search.pareto import Front, find_front, unbeatable
 from search.profile import SCHEMA, Profile, offers, profile_key
 from search.runners.bench import Bench, Limits, Opened
+from search.runners.course import Course
+from search.runners.crew import LocalCrew, Lost, NoEvaluatorError
+from search.runners.finishing import Finishing
+from search.samplers import is_foreign
+from search.trial import TrialState
 from spaces import (
     Capabilities,
     CompressionError,
+    InvalidSpec,
     MeasurementError,
     Metrics,
     SearchSpace,
     StorageError,
     TautenError,
-    UnknownName,
     WorkloadError,
     metrics_from_dict,
     metrics_to_dict,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from evaluators.targets import Target
     from search.guidance import Guidance
+    from search.runners.bench import Idle
+    from search.runners.crew import Crew, Ended
     from search.runners.ledger import Artifacts, Ledger
     from search.trial import Trial
 
+    MakeCrew = Callable[[Idle], Crew]
+
 HEARTBEAT_S: Final = 1.0
-REMEASURE_ROUNDS: Final = 3
 TOLD_CHANGE: Final = 0.1
+RETRIES: Final = 2
+"""How often a trial runs again whose evaluator was lost: killed, or its machine gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,7 @@ class Surroundings:
         should_stop: the process is to end; the job goes back to the queue.
         limits: of each trial.
         allow_files: the workload may be ``path.py:factory``.
+        may_import: a sampler of another package, ``module:Class``, may be imported.
         find_target: gives the target of a name.
         say: told of stages and shares of the running trial.
     """
@@ -61,6 +75,7 @@ class Surroundings:
     should_stop: Callable[[], bool] = lambda: False
     limits: Limits = field(default_factory=Limits)
     allow_files: bool = False
+    may_import: Callable[[str], bool] = lambda sampler: False
     find_target: Callable[[str], Target] = find_target
     say: Callable[[dict[str, Any]], None] = lambda message: None
 
@@ -79,9 +94,10 @@ class LocalRunner:
     Args:
         ledger: the job, held.
         surroundings: where it runs.
+        make_crew: gives who evaluates; ``None`` for as many processes on this machine as the job asks for.
     """
 
-    def __init__(self, ledger: Ledger, surroundings: Surroundings) -> None:
+    def __init__(self, ledger: Ledger, surroundings: Surroundings, make_crew: MakeCrew | None = None) -> None:
         self._ledger, self._around = ledger, surroundings
         self._spec = ledger.job.spec
         self._trials: dict[int, Trial] = {}
@@ -89,15 +105,9 @@ class LocalRunner:
         self._told_weight = 1.0
         self._earlier_s = ledger.job.progress.elapsed_s
         self._started = self._beat = time.monotonic()
-        self._bench = Bench(
-            self._spec,
-            surroundings.directory,
-            find_target=surroundings.find_target,
-            limits=surroundings.limits,
-            allow_files=surroundings.allow_files,
-            idle=self._idle,
-            say=surroundings.say,
-        )
+        self._running: dict[int, Trial] = {}
+        self._losses: Counter[int] = Counter()
+        self._crew = (make_crew or self._local_crew)(self._idle)
 
     def run(self) -> JobState:
         """Runs the job to its end, or until it is interrupted; returns the state it was left in.
@@ -112,45 +122,92 @@ class LocalRunner:
             state = JobState.SUCCEEDED
         except _Interrupted as interruption:
             state, reason = interruption.state, interruption.reason
+        except NoEvaluatorError as error:
+            state, reason = JobState.QUEUED, str(error)
         except StorageError:
             raise
         except TautenError as error:
             state, reason = JobState.FAILED, " ".join(str(error).split())
         finally:
-            self._bench.close()
+            self._crew.close()
         self._ledger.release(state, reason)
         return state
 
     def _search(self) -> str | None:
+        if is_foreign(self._spec.sampler) and not self._around.may_import(self._spec.sampler):
+            raise InvalidSpec.at("/sampler", f"{self._spec.sampler} is not among the samplers allowed here")
         opened = self._open()
         space = SearchSpace.build(self._spec.space, opened.inventories, self._capabilities())
         self._trials = {trial.number: trial for trial in self._ledger.trials()}
         guidance = self._guidance(space, opened)
         engine = Engine(space, self._spec, list(self._trials.values()), guidance)
+        course = self._course()
+        again = deque(self._ledger.lost())
+        for trial in again:
+            engine.take_up(trial)
         front = self._front()
-        reason = None
-        while self._done() < self._ledger.job.spec.budget.trials:
-            wall_s = self._spec.budget.wall_s
-            if wall_s is not None and self._elapsed() > wall_s:
-                reason = f"ended after {wall_s:g} s, its wall-time budget, with {self._done()} trials"
+        while True:
+            reason = None
+            while len(self._running) < self._crew.size and reason is None:
+                reason = None if again else course.why_end(nothing_left=engine.is_exhausted)
+                if reason is None:
+                    self._begin(again.popleft() if again else self._asked(engine, course), front)
+            if not self._running:
                 break
-            if engine.is_exhausted:
-                reason = f"ended with {self._done()} trials: every policy of the space was tried"
-                break
-            trial = engine.ask()
-            self._tell_insight(engine)
-            self._ledger.start(trial)
-            trial = self._evaluate(trial, front)
+            ended = self._crew.take()
+            if ended is None:
+                continue
+            trial = self._running.pop(ended.number)
+            if isinstance(ended, Lost) and self._runs_again(ended):
+                again.append(trial)
+                continue
+            trial = self._ended(trial, ended)
             engine.tell(trial)
             self._trials[trial.number] = trial
             front = self._front()
-            self._ledger.finish(trial, self._progress(front))
-        self._finish(front)
-        return reason
+            self._ledger.finish(trial, course.progress(front))
+        self._finishing().run(lambda: course.has_time)
+        return reason or None
+
+    def _asked(self, engine: Engine, course: Course) -> Trial:
+        trial = engine.ask(course.left)
+        self._tell_insight(engine)
+        return trial
+
+    def _begin(self, trial: Trial, front: Front) -> None:
+        trial = replace(trial, state=TrialState.RUNNING, reason=None)
+        self._ledger.start(trial)
+        self._running[trial.number] = trial
+        is_full = all(member.fidelity == 1 for member in front.trials)
+        self._crew.begin(trial, unbeatable(front) if is_full else [])
+
+    def _runs_again(self, lost: Lost) -> bool:
+        """A trial whose evaluator was lost runs again, twice at most; then it has failed."""
+        self._losses[lost.number] += 1
+        if self._losses[lost.number] > RETRIES:
+            return False
+        self._ledger.lose(lost.number, lost.reason)
+        return True
+
+    def _finishing(self) -> Finishing:
+        return Finishing(
+            self._ledger, self._around.artifacts, self._crew, self._spec, self._trials, self._front
+        )
+
+    def _course(self) -> Course:
+        return Course(
+            lambda: self._ledger.job.spec.budget,
+            self._trials,
+            lambda: self._earlier_s + time.monotonic() - self._started,
+            self._front_of,
+            most_finalists(self._spec),
+            self._running,
+            self._spec.workers,
+        )
 
     def _open(self) -> Opened:
         known = self._ledger.job.reference
-        opened = self._bench.open(known.get("calibrated_ms"))
+        opened = self._crew.open(known.get("calibrated_ms"))
         self._around.remember(
             self._spec.workload,
             {"students": [[s and s.to_dict(), inv.to_dict()] for s, inv in opened.inventories.items()]},
@@ -170,6 +227,7 @@ class LocalRunner:
                     "provenance": opened.provenance,
                 }
             )
+            self._check_in()  # the ledger's job has the reference from now on
         return opened
 
     def _capabilities(self) -> Capabilities:
@@ -197,7 +255,7 @@ class LocalRunner:
         if stored is not None:
             return Profile.from_dict(stored)
         try:
-            measured = self._bench.profile(offers(space), kind)
+            measured = self._crew.profile(offers(space), kind)
         except (MeasurementError, WorkloadError, CompressionError) as error:
             self._ledger.note("profile.skipped", {"detail": str(error)})
             return None
@@ -220,8 +278,11 @@ class LocalRunner:
                 },
             )
 
-    def _evaluate(self, trial: Trial, front: Front) -> Trial:
-        outcome, path = self._bench.evaluate(trial, unbeatable(front))
+    def _ended(self, trial: Trial, ended: Ended | Lost) -> Trial:
+        if isinstance(ended, Lost):
+            reason = f"its evaluator was lost {self._losses[trial.number]} times; last: {ended.reason}"
+            return trial.ended(Outcome("failed", reason), {})
+        outcome, path = ended.outcome, ended.path
         if path is not None:
             stored = self._around.artifacts.put(path)
             path.unlink(missing_ok=True)
@@ -229,53 +290,27 @@ class LocalRunner:
             assert stored.digest == outcome.artifact.digest
         return trial.ended(outcome, self._spec.violations(outcome.metrics))
 
-    def _finish(self, front: Front) -> None:
-        """Measures the front again, all together, until no trial joins it that was not among the measured."""
-        measured: set[int] = set()
-        extras: dict[int, dict[str, Any]] = {}
-        for _ in range(REMEASURE_ROUNDS):
-            members = {trial.number for trial in front.trials}
-            if not members - measured:
-                break
-            measured |= members
-            paths = {number: self._artifact(self._trials[number]) for number in sorted(measured)}
-            results = self._bench.finish(paths)
-            changed = []
-            for number in paths:
-                trial, latency = self._trials[number], results[number]["latency_ms"]
-                violates = self._spec.violations({**trial.metrics, "latency_ms": latency})
-                self._trials[number] = trial.remeasured(latency, violates)
-                changed.append(self._trials[number])
-                extras[number] = {"accuracy_test": results[number]["accuracy_test"].to_dict()}
-            self._ledger.update_trials(changed)
-            self._ledger.set_extras(extras)
-            self._ledger.set_reference(
-                {**self._ledger.job.reference, "accuracy_test": results[-1]["accuracy_test"].to_dict()}
-            )
-            front = self._front()
-
-    def _artifact(self, trial: Trial) -> Path:
-        if trial.artifact is None:
-            raise UnknownName("artifact of trial", str(trial.number))
-        return self._around.artifacts.path(trial.artifact.digest)
-
     def _front(self) -> Front:
-        return find_front(
-            list(self._trials.values()), self._spec.objectives, self._reference, self._spec.constraints
-        )
+        return self._front_of(list(self._trials.values()))
 
-    def _done(self) -> int:
-        return sum(trial.state.counts for trial in self._trials.values())
+    def _front_of(self, trials: Sequence[Trial]) -> Front:
+        return find_front(trials, self._spec.objectives, self._reference, self._spec.constraints)
 
-    def _elapsed(self) -> float:
-        return self._earlier_s + time.monotonic() - self._started
+    def _local_crew(self, idle: Idle) -> Crew:
+        around = self._around
 
-    def _progress(self, front: Front) -> Progress:
-        done, total = self._done(), self._ledger.job.spec.budget.trials
-        seconds = [trial.seconds for trial in self._trials.values() if trial.state.counts]
-        rest = (total - done) * (sum(seconds) / len(seconds)) if seconds else None
-        elapsed = self._elapsed()
-        return Progress(done, total, front.hypervolume, elapsed, None if rest is None else elapsed + rest)
+        def make_bench(position: int, idle: Idle) -> Bench:
+            return Bench(
+                self._spec,
+                around.directory / str(position) if position else around.directory,
+                find_target=around.find_target,
+                limits=around.limits,
+                allow_files=around.allow_files,
+                idle=idle,
+                say=around.say,
+            )
+
+        return LocalCrew(make_bench, self._spec.workers, idle)
 
     def _idle(self) -> None:
         if time.monotonic() - self._beat >= HEARTBEAT_S:

@@ -254,3 +254,19 @@ def test_a_job_is_seen_through_another_connection(shared_url, claim):
     other = Database(shared_url)
     assert Store(other).job(claim.job.id) == claim.job
     other.close()
+
+
+def test_one_trial_that_was_cut_off_is_lost_and_the_others_run_on(store, claim):
+    for number in range(3):
+        claim.start(running(number))
+    claim.lose(1, "its node is gone")
+    assert [str(trial.state) for trial in store.all_trials(claim.job.id)] == ["running", "lost", "running"]
+    assert [(trial.number, trial.policy, trial.reason) for trial in claim.lost()] == [
+        (1, running(1).policy, "its node is gone")
+    ]
+    with pytest.raises(Conflict, match=r"trial 1 .* does not run"):
+        claim.lose(1, "again")
+    claim.start(running(1))
+    claim.finish(finished(1), progress(1))
+    assert claim.lost() == []
+    assert claim.trials() == [finished(1)]

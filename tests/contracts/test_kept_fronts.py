@@ -11,11 +11,11 @@ from search.job import JobState
 from search.pareto import find_front
 from search.spec import Budget, JobSpec
 from search.trial import TrialState
-from spaces import Metric, metrics_from_dict, metrics_to_dict
+from spaces import Metric, UnknownName, metrics_from_dict, metrics_to_dict
 from storage import Results
 from storage.front import MAX_STEPS
 from storage.tables import FrontRow, JobRow, StepRow
-from tests.contracts.samples import finished, progress
+from tests.contracts.samples import finished, progress, running
 
 SPEC = JobSpec("digits-cnn", objectives=("accuracy", "size_bytes"), budget=Budget(trials=50))
 REFERENCE = {
@@ -100,6 +100,42 @@ def test_a_job_of_an_older_version_has_its_front_found_when_it_is_read(
         session.execute(delete(FrontRow))
     assert [trial.number for trial in results.standing(claim.job.id).trials] == [0]
     assert len(results.steps(claim.job.id)) == 2
+
+
+ASKED = ("size_bytes", "accuracy")
+
+
+def asked(results, job_id):
+    """The front of other objectives than the job's, as they are asked for in another order."""
+    return [trial.number for trial in find_front(results.contenders(job_id, ASKED), ASKED, {}).trials]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(points=POINTS, reads=st.data())
+def test_a_front_of_other_objectives_is_the_same_whenever_it_was_asked_for_before(
+    store, worker, results, points, reads
+):
+    job, _ = store.submit(SPEC)
+    claim = store.claim(worker)
+    claim.set_reference(REFERENCE)
+    trials = []
+    for number, point in enumerate(points):
+        trials.append(trial_of(number, point))
+        claim.start(running(number))
+        claim.finish(trials[-1], progress(number + 1, 50))
+        if reads.draw(st.booleans()):
+            assert asked(results, job.id) == [t.number for t in find_front(trials, ASKED, {}).trials]
+    completed = [trial.number for trial in trials if trial.state is TrialState.COMPLETED]
+    if completed:
+        number = reads.draw(st.sampled_from(completed))
+        changed = trial_of(number, (5, 1, 1.0, TrialState.COMPLETED))
+        trials[number] = replace(changed, fidelity=points[number][2])
+        claim.update_trials([trials[number]])
+    assert asked(results, job.id) == [t.number for t in find_front(trials, ASKED, {}).trials]
+    claim.release(JobState.SUCCEEDED)
+    store.delete(job.id)
+    with pytest.raises(UnknownName):
+        results.contenders(job.id, ASKED)
 
 
 def test_the_way_of_a_long_job_is_told_in_few_steps(store, worker, results, shared_database):

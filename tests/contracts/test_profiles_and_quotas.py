@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from search.job import JobState, Keep
@@ -229,3 +231,28 @@ def test_a_worker_that_fails_again_and_again_leaves_the_job_with_its_last_error(
     ended = store.job(job.id)
     assert ended.state == "failed"
     assert ended.reason == "poison: 3 attempts ended no trial; last: ValueError: wrong 3"
+
+
+def test_a_worker_takes_the_jobs_of_its_runner_alone(store, worker):
+    on_ray, _ = store.submit(replace(SPEC, runner="ray"))
+    here, _ = store.submit(SPEC)
+    assert [job.id for job in store.waiting(runner="ray")] == [on_ray.id]
+    assert store.claim(worker, runner="local").job.id == here.id
+    assert store.claim(worker, runner="local") is None
+    assert store.claim(worker, runner="ray", only=[]) is None
+    assert store.claim(worker, runner="ray", only=[here.id]) is None
+    assert store.claim(worker, runner="ray", only=[on_ray.id]).job.id == on_ray.id
+    assert store.waiting(runner="ray") == []
+
+
+def test_a_waiting_job_says_what_it_waits_for_until_it_is_taken(store, worker):
+    job, _ = store.submit(SPEC)
+    store.explain(job.id, "no node has 4 GPU")
+    store.explain(job.id, "no node has 4 GPU")
+    assert (store.job(job.id).state, store.job(job.id).reason) == ("queued", "no node has 4 GPU")
+    told = [event.data for event in store.events(job.id) if event.kind == "job.state"]
+    assert told.count({"state": "queued", "reason": "no node has 4 GPU"}) == 1
+    claimed = store.claim(worker)
+    store.explain(job.id, "too late")
+    assert (claimed.job.reason, store.job(job.id).reason) == (None, None)
+    assert store.job(job.id).state == "running"

@@ -86,6 +86,25 @@ def test_the_finish_reads_the_test_split_and_measures_together(digits_evaluator)
     assert results["baseline"]["accuracy_test"].split == "test"
     assert results["baseline"]["accuracy_test"].value >= 0.985
     assert results["7"]["latency_ms"].speedup > 1.5
+    assert results["baseline"]["accuracy_drop_test"].value == 0
+    fallen = results["7"]["accuracy_drop_test"]
+    assert fallen.split == "test"
+    assert fallen.low <= fallen.value <= fallen.high
+    assert fallen.value == pytest.approx(
+        results["baseline"]["accuracy_test"].value - results["7"]["accuracy_test"].value
+    )
+
+
+def test_a_policy_that_is_trained_again_is_scored_on_validation_and_leaves_nothing(digits_evaluator):
+    policy = half_int8(digits_evaluator, Recovery(epochs=0.25))
+    before = sorted(digits_evaluator.directory.iterdir())
+
+    same, again, other = (digits_evaluator.repeat(policy, seed) for seed in (1, 1, 2))
+
+    assert same == again != other
+    assert {metric.split for metric in same.values()} == {"validation"}
+    assert set(same) == {"accuracy", "accuracy_drop"}
+    assert sorted(digits_evaluator.directory.iterdir()) == before
 
 
 def test_a_policy_that_does_not_fit_the_model_is_infeasible_with_the_reason(digits_evaluator):

@@ -77,12 +77,20 @@ def test_listing_loads_neither_torch_nor_data():
 def test_every_workload_of_the_distribution_is_made_without_its_data_and_bears_its_name(
     tmp_path, monkeypatch
 ):
-    for variable in ("TAUTEN_FASHION_MNIST", "TAUTEN_MOVIE_REVIEWS", "TAUTEN_MINILM", "TAUTEN_CACHE"):
+    for variable in (
+        "TAUTEN_FASHION_MNIST",
+        "TAUTEN_MOVIE_REVIEWS",
+        "TAUTEN_MINILM",
+        "TAUTEN_JAPANESE_VOWELS",
+        "TAUTEN_CACHE",
+    ):
         monkeypatch.setenv(variable, str(tmp_path))
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     entries = project["entry-points"]["tauten.workloads"]
 
-    assert {"digits-cnn", "fashion-mobilenet", "fashion-resnet", "minilm-sentiment"} <= set(entries)
+    assert {"digits-cnn", "fashion-mobilenet", "fashion-resnet", "minilm-sentiment", "speech-lstm"} <= set(
+        entries
+    )
     for name, value in entries.items():
         assert EntryPoint(name, value, "tauten.workloads").load()().name == name
 

@@ -125,6 +125,14 @@ def test_any_sampler_of_optuna_can_be_named():
     assert len({trial.policy for trial in trials}) == 12
 
 
+def test_a_sampler_class_of_any_package_can_be_named():
+    job = spec("optuna.samplers._random:RandomSampler")
+    trials = run(Engine(space(), job), job, 12)
+
+    assert {trial.origin for trial in trials[8:]} == {"optuna.samplers._random:RandomSampler"}
+    assert len({trial.policy for trial in trials}) == 12
+
+
 @pytest.mark.parametrize(
     ("name", "why"),
     [
@@ -132,6 +140,9 @@ def test_any_sampler_of_optuna_can_be_named():
         ("optuna:BaseSampler", "has no sampler"),
         ("optuna:GridSampler", "cannot be used"),
         ("optuna:CmaEsSampler", "cannot be used"),
+        ("nowhere.to_be_found:Sampler", "cannot be imported"),
+        ("optuna.samplers:Nothing", "cannot be imported"),
+        ("json:JSONDecoder", "is no sampler"),
     ],
 )
 def test_a_sampler_that_cannot_search_here_is_refused_with_the_reason(name, why):

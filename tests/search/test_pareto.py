@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.pareto import find_front, hypervolume, unbeatable
+from search.pareto import Score, contenders, find_front, hypervolume, unbeatable
 from search.spec import Bound
 from search.trial import Trial, TrialState
 from spaces import LayerPolicy, Method, Metric, Policy, Prune
@@ -144,3 +144,31 @@ def test_unbeatable_are_the_costs_of_those_that_cannot_be_more_accurate():
 
     assert unbeatable(found) == [{"size_bytes": 80}]
     assert unbeatable(front([trial(0, 1.0, 80)], ("size_bytes",))) == []
+
+
+METHODS = st.sampled_from([Method.MEASURED, Method.MODELLED])
+FIDELITIES = st.sampled_from([0.5, 1.0, 1.0])
+
+
+@PROPERTY
+@given(st.lists(st.tuples(coordinates, coordinates, METHODS, FIDELITIES), max_size=14))
+def test_a_front_of_the_contenders_is_the_front_of_all(points):
+    objectives = ("accuracy", "latency_ms")
+    trials = [
+        trial(i, a / 5, 10, 0.1 + t / 10, method=method, fidelity=fidelity)
+        for i, (a, t, method, fidelity) in enumerate(points)
+    ]
+    scores = [
+        Score(
+            one.number,
+            one.fidelity,
+            tuple(one.value(name) for name in objectives),
+            tuple(str(one.metrics[name].method) for name in objectives),
+        )
+        for one in trials
+    ]
+
+    some = [trials[number] for number in contenders(scores, objectives)]
+
+    for method in (None, *Method):
+        assert front(some, objectives, method=method) == front(trials, objectives, method=method)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from spaces import SpaceRequest
 from storage.artifacts import ArtifactStore
 
 pytestmark = pytest.mark.slow
+LIGHT = f"{Path(__file__).parents[1] / 'service' / 'light.py'}:factory"
 SPACE = SpaceRequest(students=(None,), ratios=(0.0, 0.5), recovery=(None,))
 
 
@@ -24,6 +26,7 @@ class Ledger:
         self.profiles, self.notes, self.ended, self.state = profiles, [], [], None
         self.heartbeat = lambda: JobState.RUNNING
         self.trials = lambda: self.ended
+        self.lost = list
         self.start = self.update_trials = self.set_extras = lambda *_: None
         self.stored_profile = profiles.get
         self.store_profile = profiles.__setitem__
@@ -41,21 +44,22 @@ class Ledger:
         self.state = state
 
 
-def run(tmp_path, name, profiles, **more):
+def run(tmp_path, name, profiles, trials, **more):
     objectives = ("accuracy", "size_bytes")
-    spec = JobSpec("digits-cnn", objectives=objectives, space=SPACE, budget=Budget(8), **more)
+    spec = JobSpec(LIGHT, objectives=objectives, space=SPACE, budget=Budget(trials), **more)
     ledger = Ledger(spec, profiles)
     directory = tmp_path / name
     directory.mkdir()
-    LocalRunner(ledger, Surroundings(directory, ArtifactStore(tmp_path / "artifacts"))).run()
+    around = Surroundings(directory, ArtifactStore(tmp_path / "artifacts"), allow_files=True)
+    LocalRunner(ledger, around).run()
     return ledger
 
 
 def test_a_profile_is_taken_once_and_then_guides_both_jobs_alike(tmp_path):
     profiles = {}
 
-    first = run(tmp_path, "first", profiles)
-    second = run(tmp_path, "second", profiles)
+    first = run(tmp_path, "first", profiles, 6)
+    second = run(tmp_path, "second", profiles, 6)
 
     assert first.state is second.state is JobState.SUCCEEDED
     assert [kind for kind, _ in first.notes if kind.startswith("profile.")] == ["profile.taken"]
@@ -68,7 +72,7 @@ def test_a_profile_is_taken_once_and_then_guides_both_jobs_alike(tmp_path):
 def test_no_profile_is_taken_where_none_is_asked_for(tmp_path):
     profiles = {}
 
-    ledger = run(tmp_path, "none", profiles, profile="none")
+    ledger = run(tmp_path, "none", profiles, 1, profile="none")
 
     assert ledger.state is JobState.SUCCEEDED
     assert profiles == {}

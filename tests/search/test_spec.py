@@ -85,6 +85,10 @@ WRONG = [
     ("/budget/wall_s", float("inf")),
     ("/budget/hours", 1),
     ("/runner", "elsewhere"),
+    ("/workers", 0),
+    ("/workers", 1025),
+    ("/workers", 1.5),
+    ("/resources", {"gpu": 1}),
     ("/seed", -1),
     ("/seed", 2**31),
     ("/seed", True),
@@ -97,6 +101,15 @@ def test_each_rule_names_the_field_that_breaks_it(pointer, value):
     way = tuple(int(token) if token.isdecimal() else token for token in pointer.split("/")[1:])
 
     assert faults_of(JobSpec.from_dict, replaced(DESIGNED, way, value)) == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("gpu", -1), ("gpu", 1.5), ("cpu", 0), ("cpu", 1.5), ("tpu", 1)]
+)
+def test_a_wrong_resource_is_named_within_the_job(field, value):
+    document = DESIGNED | {"runner": "ray", "resources": {field: value}}
+
+    assert faults_of(JobSpec.from_dict, document) == [f"/resources/{field}"]
 
 
 @pytest.mark.parametrize(

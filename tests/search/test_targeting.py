@@ -1,8 +1,9 @@
 import pytest
 
 from evaluators.targets import find_target
+from search.source import Source
 from search.spec import Bound, JobSpec
-from search.targeting import aimed
+from search.targeting import aimed, retargeted
 from spaces import InvalidSpace, InvalidSpec
 
 
@@ -60,3 +61,25 @@ def test_what_the_target_cannot_run_is_refused_where_it_was_asked_for():
 
     assert [fault.pointer for fault in caught.value.faults] == ["/space/bits/0", "/space/prune/granularity/0"]
     assert aimed(spec, find_target("a100")) == spec
+
+
+def test_a_retargeted_job_keeps_what_its_user_asked_for_and_changes_targets_limits():
+    board = find_target("stm32h743")
+    asked = aimed(job(target="stm32h743", constraints={"peak_memory_bytes": {"min": 1000}}), board)
+    source = Source("j", "stm32h743", "front", {"deployment": {}})
+
+    spec = retargeted(asked, source, find_target("raspberry-pi-5"), count=7, limits=board.limits)
+
+    assert dict(spec.constraints) == {"peak_memory_bytes": Bound(low=1000)}
+    assert (spec.target, spec.budget.trials, spec.source) == ("raspberry-pi-5", 7, source)
+    assert JobSpec.from_dict(spec.to_dict()) == spec
+    back = retargeted(spec, source, board, count=7, limits={})
+    assert dict(back.constraints) == dict(asked.constraints)
+
+
+def test_a_space_that_the_new_target_cannot_run_is_no_obstacle():
+    int4 = job(space={"bits": [{"weight": 4, "activation": 32}]}, target="a100")
+    source = Source("j", "a100", (1,), {"deployment": {}})
+    with pytest.raises(InvalidSpace):
+        aimed(int4, find_target("v100"))
+    assert retargeted(int4, source, find_target("v100"), count=1, limits={}).target == "v100"

@@ -10,6 +10,7 @@ from spaces import (
     InvalidSpec,
     InvalidValue,
     LeaseLost,
+    MissingFile,
     RemoteError,
     StorageError,
     TautenError,
@@ -25,11 +26,12 @@ def test_all_names_are_exported_sorted_and_exist():
 
 
 @pytest.mark.parametrize(
-    "error", [InvalidPolicy, InvalidSpace, InvalidSpec, UnknownName, LeaseLost, RemoteError]
+    "error", [InvalidPolicy, InvalidSpace, InvalidSpec, UnknownName, LeaseLost, MissingFile, RemoteError]
 )
 def test_every_error_has_the_one_root(error):
     assert issubclass(error, TautenError)
     assert issubclass(LeaseLost, StorageError)
+    assert issubclass(MissingFile, StorageError)
 
 
 def test_a_message_names_every_fault_with_its_pointer_unless_it_is_the_whole_document():
