@@ -45,6 +45,9 @@ FLAT_BYTES: Final = 50 << 20
 LAYERS: Final = 20
 POLICIES: Final = 256
 START_S: Final = 120.0
+POLL_S: Final = 4.0
+OTHER_OBJECTIVES: Final = ("accuracy,latency_ms", "accuracy,size_bytes", "latency_ms,macs")
+FIRST_MS: Final = 2000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +201,11 @@ def calls(base: str, job: str, scale: Scale, seed: int) -> dict[str, list[float]
     cursors: dict[str, list[str | None]] = {"trials": [None], "jobs": [None]}
     paths = {"trials": f"/api/v1/jobs/{job}/trials", "jobs": "/api/v1/jobs"}
     times: dict[str, list[float]] = {
-        name: [] for name in ("front", "trials page", "hypervolume", "events", "jobs page")
+        name: []
+        for name in (
+            *("front", "front of other objectives", "the same, asked for the first time"),
+            *("trials page", "hypervolume", "events", "jobs page"),
+        )
     }
     with httpx.Client(base_url=base, timeout=60) as client:
 
@@ -209,7 +216,12 @@ def calls(base: str, job: str, scale: Scale, seed: int) -> dict[str, list[float]
             response.raise_for_status()
             return response.json()
 
+        for objectives in OTHER_OBJECTIVES:
+            name = "the same, asked for the first time"
+            timed(name, f"/api/v1/jobs/{job}/front", {"objectives": objectives})
         for _ in range(scale.calls):
+            others = {"objectives": generator.choice(OTHER_OBJECTIVES)}
+            timed("front of other objectives", f"/api/v1/jobs/{job}/front", others)
             timed("front", f"/api/v1/jobs/{job}/front", {})
             timed("hypervolume", f"/api/v1/jobs/{job}/hypervolume", {})
             after = generator.randrange(scale.trials)
@@ -222,7 +234,7 @@ def calls(base: str, job: str, scale: Scale, seed: int) -> dict[str, list[float]
 
 
 async def crowd(base: str, job: str, scale: Scale) -> tuple[list[float], int]:
-    """Many clients that poll a job and its trials each second, half of them with an open stream besides."""
+    """Many clients that poll a job and its trials every few seconds, half of them with a stream besides."""
     times: list[float] = []
     errors = 0
     limits = httpx.Limits(max_connections=None)
@@ -232,7 +244,7 @@ async def crowd(base: str, job: str, scale: Scale) -> tuple[list[float], int]:
 
         async def poll(number: int) -> None:
             nonlocal errors
-            await asyncio.sleep(number / scale.crowd)
+            await asyncio.sleep(POLL_S * number / scale.crowd)  # as people come: not all in one moment
             while time.monotonic() < end:
                 for path in (f"/api/v1/jobs/{queued}", f"/api/v1/jobs/{job}/trials?limit=10"):
                     begun = time.perf_counter()
@@ -241,10 +253,11 @@ async def crowd(base: str, job: str, scale: Scale) -> tuple[list[float], int]:
                     except httpx.HTTPError:
                         errors += 1
                     times.append(1000 * (time.perf_counter() - begun))
-                await asyncio.sleep(4.0)
+                await asyncio.sleep(POLL_S)
 
-        async def listen() -> None:
+        async def listen(number: int) -> None:
             nonlocal errors
+            await asyncio.sleep(POLL_S * number / scale.crowd)
             try:
                 async with client.stream("GET", f"/api/v1/jobs/{queued}/events") as response:
                     async for _ in response.aiter_lines():
@@ -253,7 +266,7 @@ async def crowd(base: str, job: str, scale: Scale) -> tuple[list[float], int]:
             except httpx.HTTPError:
                 errors += 1
 
-        streams = [asyncio.create_task(listen()) for _ in range(scale.crowd // 2)]
+        streams = [asyncio.create_task(listen(2 * number)) for number in range(scale.crowd // 2)]
         await asyncio.gather(*(poll(number) for number in range(scale.crowd)))
         await client.post(f"/api/v1/jobs/{queued}/cancel")
         await asyncio.gather(*streams)
@@ -282,7 +295,8 @@ def measure(name: str, url: str, directory: Path, scale: Scale, seed: int) -> li
     rows = []
     with serving(url, directory) as (base, process):
         for call, times in calls(base, job, scale, seed).items():
-            rows.append(_row(f"{name}: {call}, {scale.trials:,} trials, {scale.jobs:,} jobs", times, P99_MS))
+            what = f"{name}: {call}, {scale.trials:,} trials, {scale.jobs:,} jobs"
+            rows.append(_row(what, times, FIRST_MS if "first time" in call else P99_MS))
         grown = flatness(base, job, process, scale.flat_calls)
         rows.append(
             Row(

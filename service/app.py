@@ -17,21 +17,25 @@ from starlette.staticfiles import StaticFiles
 
 from evaluators.targets import list_targets
 from evaluators.workloads import list_workloads
+from service.answers import Answers
 from service.context import Context
 from service.figures import Figures
 from service.gate import Gate, known_hosts
 from service.hub import Hub
 from service.in_flight import KeysInFlight
-from service.janitor import Janitor
+from service.janitor import janitor
 from service.limits import BodyLimit
 from service.problems import install
+from service.recurring import Recurring
 from service.routes import catalogue, events, health, jobs, keys, results, sessions, workers
 from service.security import authorise, bearer, cookie
 from service.settings import Settings
 from service.supervisor import Supervisor
-from storage import ArtifactStore, CensusTaker, Database, KeyRing, Results, Store, WorkerList
+from storage import CensusTaker, Database, KeyRing, Results, Store, WorkerList, open_artifacts
 
 STATIC: Final = Path(__file__).parent / "static"
+EXPLAIN_S: Final = 5.0
+"""Between two looks at why jobs wait that nobody takes."""
 
 _NOT_BUILT: Final = """<!doctype html><title>Tauten</title><h1>Tauten</h1>
 <p>The dashboard is not built; run <code>make dashboard</code>. The API is at <a href="docs">/docs</a>.</p>"""
@@ -54,11 +58,12 @@ def create_app(settings: Settings) -> FastAPI:
         results=Results(database),
         keys=KeyRing(database),
         workers=WorkerList(database),
-        artifacts=ArtifactStore(settings.artifacts_dir),
+        artifacts=open_artifacts(settings.artifacts_dir, settings.artifacts_url),
         workloads=list_workloads(),
         targets=list_targets(settings.targets_dir),
         figures=figures,
         hub=Hub(store.standpoints, stopping),
+        answers=Answers(),
         in_flight=KeysInFlight(),
         is_stopping=stopping,
     )
@@ -66,7 +71,11 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database.upgrade()
-        with Supervisor(settings), Janitor(settings, store, figures.add_freed):
+        with (
+            Supervisor(settings),
+            janitor(settings, store, figures.add_freed),
+            Recurring(store.explain_waiting, EXPLAIN_S, "cannot tell why jobs wait; trying again"),
+        ):
             yield
         database.close()
 

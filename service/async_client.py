@@ -49,11 +49,21 @@ class AsyncClient:
 
     async def submit(self, spec: Mapping[str, Any], *, idempotency_key: str | None = None) -> Document:
         """Submits a job; the same key with the same spec answers with the same job."""
+        return await self._create("/api/v1/jobs", spec, idempotency_key)
+
+    async def retarget(
+        self, job: str, target: str, *, idempotency_key: str | None = None, **choice: Any
+    ) -> Document:
+        """Submits a job that scores another's trials on a target, see `service.client.Client.retarget`."""
+        body = {"target": target, **given(choice)}
+        return await self._create(f"/api/v1/jobs/{job}/retarget", body, idempotency_key)
+
+    async def _create(self, path: str, body: Mapping[str, Any], idempotency_key: str | None) -> Document:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         while True:
             try:
-                return await self._json("POST", "/api/v1/jobs", json=dict(spec), headers=headers)
+                return await self._json("POST", path, json=dict(body), headers=headers)
             except RemoteError as error:
                 is_late = asyncio.get_running_loop().time() > deadline
                 if not idempotency_key or error.status != HTTPStatus.CONFLICT or is_late:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Self
 
-import structlog
-
+from service.recurring import Recurring
 from spaces import StorageError
 from storage import Database, WorkerList
 from storage.workers import BEAT_S
-
-_log = structlog.get_logger()
 
 
 class Attendance:
@@ -28,29 +24,21 @@ class Attendance:
 
     def __init__(self, database: Database, worker: str, offers: Sequence[str] = ()) -> None:
         self._list, self._worker, self._offers = WorkerList(database), worker, tuple(offers)
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._is_listed = False
+        self._beats = Recurring(self._beat, BEAT_S, "cannot tell that this worker lives", at_once=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._beats.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ending.set()
-        self._thread.join()
+        self._beats.__exit__()
         with suppress(StorageError):  # it will be seen to be silent instead
             self._list.leave(self._worker)
 
-    def _run(self) -> None:
-        is_listed = False
-        while True:
-            try:
-                if is_listed:
-                    self._list.beat(self._worker)
-                else:
-                    self._list.enter(self._worker, socket.gethostname(), self._offers)
-                    is_listed = True
-            except StorageError as error:
-                _log.warning("cannot tell that this worker lives", reason=str(error))
-            if self._ending.wait(BEAT_S):
-                return
+    def _beat(self) -> None:
+        if self._is_listed:
+            self._list.beat(self._worker)
+        else:
+            self._list.enter(self._worker, socket.gethostname(), self._offers)
+            self._is_listed = True

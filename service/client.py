@@ -63,11 +63,32 @@ class Client:
 
         While the service answers another request with the key, this one waits for it.
         """
+        return self._create("/api/v1/jobs", spec, idempotency_key)
+
+    def retarget(
+        self, job: str, target: str, *, idempotency_key: str | None = None, **choice: Any
+    ) -> Document:
+        """Submits a job that scores the trials of one that has ended on another target, training nothing.
+
+        Args:
+            job: that has ended.
+            target: to score them on.
+            idempotency_key: as for `submit`.
+            choice: ``trials`` ("all", "front" or numbers), ``objectives``, ``constraints``, ``priority`` and
+                ``keep``.
+
+        Returns:
+            The new job, whose trials have the numbers that they had.
+        """
+        body = {"target": target, **given(choice)}
+        return self._create(f"/api/v1/jobs/{job}/retarget", body, idempotency_key)
+
+    def _create(self, path: str, body: Mapping[str, Any], idempotency_key: str | None) -> Document:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         deadline = time.monotonic() + self._timeout_s
         while True:
             try:
-                return self._json("POST", "/api/v1/jobs", json=dict(spec), headers=headers)
+                return self._json("POST", path, json=dict(body), headers=headers)
             except RemoteError as error:
                 if not (
                     idempotency_key and error.status == HTTPStatus.CONFLICT and time.monotonic() < deadline

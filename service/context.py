@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from evaluators.targets import Target
 from evaluators.workloads import WorkloadInfo
+from service.answers import Answers
 from service.figures import Figures
 from service.hub import Hub
 from service.in_flight import KeysInFlight
@@ -34,6 +35,7 @@ class Context:
         targets: by name, read at start.
         figures: for Prometheus.
         hub: where streams wait.
+        answers: that were made before.
         in_flight: idempotency keys of requests that are being answered.
         is_stopping: the server is shutting down; streams end.
     """
@@ -49,6 +51,7 @@ class Context:
     targets: dict[str, Target]
     figures: Figures
     hub: Hub
+    answers: Answers
     in_flight: KeysInFlight
     is_stopping: Callable[[], bool]
 

@@ -67,6 +67,7 @@ def report(view: JobView, front: dict[str, Any]) -> str:
         value=wording.value,
         interval=wording.interval,
         gain=wording.gain,
+        optimism=wording.optimism_note(front),
     )
 
 

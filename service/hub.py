@@ -36,7 +36,7 @@ class Hub:
         self._watchers: Counter[str] = Counter()
         self._stands: dict[str, Standpoint] = {}
         self._failure: StorageError | None = None
-        self._looked = asyncio.Condition()
+        self._changed: asyncio.Future[None] | None = None if loop is None else loop.create_future()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -70,36 +70,47 @@ class Hub:
             UnknownName: the job is gone.
             StorageError: the database cannot serve.
         """
-        deadline = asyncio.get_running_loop().time() + timeout_s
-        async with self._looked:
-            while not self._is_stopping():
-                if self._failure is not None:
-                    raise StorageError(str(self._failure)) from self._failure
-                stand = self._stands.get(job_id)
-                if stand is not None and stand.is_gone:
-                    raise UnknownName("job", job_id)
-                if stand is not None and (stand.revision > seen or stand.is_final):
-                    return stand
-                try:
-                    left = deadline - asyncio.get_running_loop().time()
-                    await asyncio.wait_for(self._looked.wait(), max(left, 0.01))
-                except TimeoutError:
-                    return None
+        now = asyncio.get_running_loop().time
+        deadline = now() + timeout_s
+        while not self._is_stopping():
+            if self._failure is not None:
+                raise StorageError(str(self._failure)) from self._failure
+            stand = self._stands.get(job_id)
+            if stand is not None and stand.is_gone:
+                raise UnknownName("job", job_id)
+            if stand is not None and (stand.revision > seen or stand.is_final):
+                return stand
+            if self._changed is None or now() >= deadline:
+                return None
+            # not a Condition: who is cancelled twice while it waits leaves its lock locked, for every stream
+            await asyncio.wait([self._changed], timeout=deadline - now())
         return None
 
     async def _watch(self) -> None:
         while self._watchers and not self._is_stopping():
             wanted = list(self._watchers)
             try:
-                found = await asyncio.to_thread(self._look, wanted)
-                self._failure = None
+                self._note(wanted, await asyncio.to_thread(self._look, wanted), None)
             except StorageError as error:
-                found, self._failure = {}, error
-            async with self._looked:
-                for job_id in wanted:
-                    if job_id in self._watchers and self._failure is None:
-                        self._stands[job_id] = found.get(job_id, Standpoint(0, is_final=True, is_gone=True))
-                self._looked.notify_all()
+                self._note(wanted, {}, error)
             await asyncio.sleep(POLL_S)
-        async with self._looked:
-            self._looked.notify_all()
+        self._wake()
+
+    def _note(
+        self, wanted: Sequence[str], found: dict[str, Standpoint], failure: StorageError | None
+    ) -> None:
+        """Remembers what a look has found, and wakes everybody if that is anything new."""
+        is_new = failure is not self._failure
+        self._failure = failure
+        for job_id in wanted:
+            if job_id in self._watchers and failure is None:
+                stand = found.get(job_id, Standpoint(0, is_final=True, is_gone=True))
+                is_new = is_new or self._stands.get(job_id) != stand
+                self._stands[job_id] = stand
+        if is_new:
+            self._wake()
+
+    def _wake(self) -> None:
+        woken, self._changed = self._changed, asyncio.get_running_loop().create_future()
+        if woken is not None:
+            woken.set_result(None)

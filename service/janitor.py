@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 import shutil
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import structlog
 
+from service.recurring import Recurring
 from service.settings import Settings
-from spaces import StorageError, UnknownName
-from storage import ArtifactStore, Store
+from spaces import UnknownName
+from storage import Store, open_artifacts
 
 PERIOD_S: Final = 600.0
 YOUNG_S: Final = 3600.0
@@ -42,7 +42,7 @@ def collect(settings: Settings, store: Store, *, young_s: float = YOUNG_S) -> in
     Raises:
         StorageError: the database cannot serve, or a file cannot be removed.
     """
-    artifacts = ArtifactStore(settings.artifacts_dir)
+    artifacts = open_artifacts(settings.artifacts_dir, settings.artifacts_url)
     present = list(artifacts.digests())  # before the rows: a file that comes meanwhile is not looked at
     used = store.used_digests()
     freed = sum(artifacts.discard(digest, unused_for_s=young_s) for digest in present if digest not in used)
@@ -69,8 +69,8 @@ def _abandoned(scratch: Path, store: Store, young_s: float) -> list[Path]:
     return found
 
 
-class Janitor:
-    """Collects now and then, in a thread, inside its ``with`` block.
+def janitor(settings: Settings, store: Store, tell: Callable[[int], None]) -> Recurring:
+    """Collects now and then, inside its ``with`` block.
 
     Args:
         settings: of this process.
@@ -78,26 +78,10 @@ class Janitor:
         tell: told how many bytes were freed.
     """
 
-    def __init__(self, settings: Settings, store: Store, tell: Callable[[int], None]) -> None:
-        self._settings, self._store, self._tell = settings, store, tell
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+    def work() -> None:
+        freed = collect(settings, store)
+        tell(freed)
+        if freed:
+            _log.info("unused artifacts removed", size_bytes=freed)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ending.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ending.wait(PERIOD_S):
-            try:
-                freed = collect(self._settings, self._store)
-            except StorageError as error:
-                _log.warning("cannot collect unused files; trying again later", reason=str(error))
-                continue
-            self._tell(freed)
-            if freed:
-                _log.info("unused artifacts removed", size_bytes=freed)
+    return Recurring(work, PERIOD_S, "cannot collect unused files; trying again later")

@@ -61,7 +61,7 @@ def recipe_of(view: JobView, trial: Trial) -> Recipe:
     if "accuracy_test" in extra:
         claims |= metrics_from_dict({"accuracy_test": extra["accuracy_test"]})
     return Recipe(
-        policy=trial.policy,
+        policy=trial.evaluated,
         workload=provenance["workload"],
         target=provenance["target"],
         deployment=provenance["deployment"],

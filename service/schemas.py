@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from search.profile import DEFAULT_PROFILE
+from search.profile import DEFAULT_PROFILE, PROFILES
 from search.samplers import SAMPLERS
-from search.spec import DEFAULT_OBJECTIVES, DEFAULT_SAMPLER
+from search.spec import DEFAULT_OBJECTIVES, DEFAULT_SAMPLER, FIDELITIES
 from spaces import OBJECTIVES
 
 T = TypeVar("T")
+TrialNumber = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)]
 
 
 class Strict(BaseModel):
@@ -30,8 +31,22 @@ class BoundIn(Strict):
 class BudgetIn(Strict):
     """When a job ends."""
 
-    trials: int = Field(default=40, description="Trials that are completed, infeasible or failed.")
+    trials: int | None = Field(
+        default=None,
+        description="Trials that are completed, infeasible or failed; 40, or as many as the seconds allow.",
+    )
     wall_s: float | None = Field(default=None, description="Seconds of running; the last trial is finished.")
+    min_gain: float = Field(
+        default=0.0,
+        description="End early when all that is left is expected to gain less than this share; 0 never does.",
+    )
+
+
+class ResourcesIn(Strict):
+    """What each evaluator reserves of a cluster."""
+
+    cpu: int | None = Field(default=None, description="Cores, and threads of training; null is one core.")
+    gpu: float = Field(default=0.0, description="Devices, or a share of one.")
 
 
 class JobIn(Strict):
@@ -50,15 +65,24 @@ class JobIn(Strict):
     )
     sampler: str = Field(
         default=DEFAULT_SAMPLER,
-        description="Who proposes; optuna:NAMESampler is any other of Optuna's.",
+        description="Who proposes; optuna:NAMESampler is any other of Optuna's, module:Class one that "
+        "the service's settings allow.",
         examples=list(SAMPLERS),
     )
     budget: BudgetIn = BudgetIn()
     profile: str = Field(
         default=DEFAULT_PROFILE,
         description="Sensitivities measured first: small, full, fisher or none.",
+        examples=list(PROFILES),
     )
-    runner: str = "local"
+    fidelity: str = Field(
+        default="full",
+        description="full, or ladder: short recoveries first, the full one for who looks good.",
+        examples=list(FIDELITIES),
+    )
+    runner: str = Field(default="local", description="Where trials run: local, or ray for a cluster.")
+    workers: int = Field(default=1, description="Trials that are evaluated at once.")
+    resources: ResourcesIn | None = Field(default=None, description="What each reserves of a cluster.")
     seed: int = Field(default=0, description="The same seed proposes the same.")
     anchors: list[dict[str, Any]] = Field(
         default_factory=list, description="Policies to try before any other; each must be in the space."
@@ -66,6 +90,27 @@ class JobIn(Strict):
     priority: int = Field(default=0, description="A job of a higher one is taken first; -100 to 100.")
     keep: Literal["all", "front", "none"] = Field(
         default="all", description="Whose artifacts stay when the job has ended."
+    )
+
+
+class RetargetIn(Strict):
+    """Which trials of a job that has ended are scored on which target."""
+
+    target: str = Field(description="A hardware target; see GET /targets.")
+    trials: Literal["all", "front"] | Annotated[list[TrialNumber], Field(min_length=1, max_length=1000)] = (
+        Field(default="all", description="All that completed, those on the front, or some by number.")
+    )
+    objectives: list[str] | None = Field(
+        default=None,
+        description="Metrics to trade off; null for those of the job.",
+        json_schema_extra={"items": {"type": "string", "enum": list(OBJECTIVES)}},
+    )
+    constraints: dict[str, BoundIn] | None = Field(
+        default=None, description="Limits by metric; null for those of the job, without its target's."
+    )
+    priority: int = Field(default=0, description="A job of a higher one is taken first; -100 to 100.")
+    keep: Literal["all", "front", "none"] = Field(
+        default="all", description="Whose artifacts stay when the new job has ended."
     )
 
 
@@ -118,6 +163,28 @@ class ProgressOut(BaseModel):
     expected_s: float | None
 
 
+class SourceOut(BaseModel):
+    """The job whose trials another one scores; it may be deleted since."""
+
+    job: str
+    target: str
+
+
+class OptimismOut(BaseModel):
+    """How the chosen trial does on the test split; fractions of accuracy."""
+
+    trial: int
+    validation: float = Field(description="Its drop on the split that the search chose by.")
+    again: float | None = Field(description="The mean there of trainings with fresh seeds, or null.")
+    test: float = Field(description="Its drop on the test split.")
+    test_low: float | None
+    test_high: float | None
+    gap: float = Field(description="Test less validation; above 0 where the search was too hopeful.")
+    front_gap: float = Field(description="The same, on average over the front.")
+    allowed: float | None = Field(description="The largest drop that the constraints allow.")
+    holds: bool | None = Field(description="The drop on test is allowed; null without a limit.")
+
+
 class JobOut(BaseModel):
     """A job."""
 
@@ -134,6 +201,10 @@ class JobOut(BaseModel):
     keep: Literal["all", "front", "none"]
     last_error: str | None = Field(description="Why the last attempt ended without a trial.")
     revision: int = Field(description="Grows with every change; the entity tag is made of it.")
+    source: SourceOut | None = Field(description="Whose trials are scored, where nothing is searched.")
+    optimism: OptimismOut | None = Field(
+        default=None, description="Of a search that has ended: what its choice is worth on other data."
+    )
 
 
 class MetricOut(BaseModel):
@@ -151,6 +222,7 @@ class MetricOut(BaseModel):
     contended: bool | None = None
     p_value: float | None = None
     calibrated: bool | None = None
+    again: float | None = None
 
 
 class ArtifactOut(BaseModel):
@@ -158,6 +230,14 @@ class ArtifactOut(BaseModel):
 
     digest: str
     size_bytes: int
+
+
+class BeforeOut(BaseModel):
+    """What the trial scored on the target that it was searched for."""
+
+    target: str
+    metrics: dict[str, MetricOut]
+    executed_as: dict[str, str]
 
 
 class TrialOut(BaseModel):
@@ -178,6 +258,26 @@ class TrialOut(BaseModel):
     is_knee: bool
     on_front: bool
     accuracy_test: MetricOut | None = None
+    before: BeforeOut | None = Field(default=None, description="Of a trial that another job made.")
+    accuracy_drop_test: MetricOut | None = None
+    tied_with: list[int] | None = Field(
+        default=None,
+        description="Of the front: members over which its every advantage is within noise.",
+    )
+
+
+class LayerLatencyOut(BaseModel):
+    """Where the time of a trial's call goes."""
+
+    trial: int
+    method: Literal["measured", "modelled"]
+    shares: dict[str, float] | None = Field(
+        description="Of the whole call, by layer, in the order of execution; null where nobody can tell here."
+    )
+    rest: float | None = Field(
+        description="What goes to operators of no layer, such as pooling and additions."
+    )
+    reason: str | None = Field(description="Why there are no shares, or null.")
 
 
 class ReferenceOut(BaseModel):
@@ -198,6 +298,7 @@ class FrontOut(BaseModel):
     chosen: int | None
     constraint_binding: str | None
     constraints_met: bool
+    optimism: OptimismOut | None = None
     trials: list[TrialOut]
 
 
@@ -217,7 +318,14 @@ class ValidationOut(BaseModel):
         description="Number of policies, in digits; null until the layers are known."
     )
     trial_s: float | None = Field(description="Mean seconds of a trial of this workload so far, or null.")
-    expected_s: float | None
+    profile_s: float | None = Field(
+        description="Seconds of the profile that comes first; 0 where it is known already, null if unknown."
+    )
+    finalists_s: float | None = Field(
+        description="Most that finalists may take, which are trained again in the end, or null."
+    )
+    expected_s: float | None = Field(description="Seconds of the whole job, or null.")
+    based_on: str | None = Field(description="The earlier job that the times come from.")
     spec: dict[str, Any]
 
 

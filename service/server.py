@@ -12,6 +12,8 @@ from service.settings import Settings
 from spaces import Conflict
 
 GRACE_S = 10
+KEEP_ALIVE_S = 75
+"""Longer than clients keep an idle connection, else one asks in the moment in which the server closes it."""
 
 
 class Server(uvicorn.Server):
@@ -47,5 +49,6 @@ def make_server(settings: Settings) -> Server:
         port=settings.port,
         log_level="warning",
         timeout_graceful_shutdown=GRACE_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
     return Server(config)

@@ -22,6 +22,7 @@ MAX_WORKERS: Final = 64
 FILE: Final = "tauten.toml"
 MIB: Final = 1 << 20
 LOG_FORMATS: Final = ("logfmt", "json")
+RUNNERS: Final = ("local", "ray")
 
 
 class InvalidSettings(InvalidValue):
@@ -44,6 +45,10 @@ class Settings:
         min_free_bytes: with less disk space the service is not ready, and workers take no job.
         log_format: of the lines on standard error.
         offers: targets whose jobs the workers take; all where none are given.
+        samplers: samplers of other packages, as ``module:Class``, that jobs may name; using one imports it.
+        artifacts_url: a bucket for finished files, such as ``s3://bucket/prefix``; ``None``: the directory.
+        runner: whose jobs they take: ``local``, this machine; ``ray``, a cluster.
+        ray_address: of the cluster's head; ``None`` starts one on this machine.
     """
 
     data_dir: Path
@@ -57,10 +62,14 @@ class Settings:
     min_free_bytes: int = 256 * MIB
     log_format: str = "logfmt"
     offers: tuple[str, ...] = ()
+    samplers: tuple[str, ...] = ()
+    artifacts_url: str | None = None
+    runner: str = "local"
+    ray_address: str | None = None
 
     @property
     def artifacts_dir(self) -> Path:
-        """Finished files, by content."""
+        """Finished files, by content, or copies of those in the bucket."""
         return self.data_dir / "artifacts"
 
     @property
@@ -114,6 +123,8 @@ class Settings:
         url = values.pop("database", f"sqlite:///{place / 'tauten.db'}")
         if "targets" in values:
             values["targets_dir"] = Path(values.pop("targets")).absolute()
+        if "artifacts" in values:
+            values["artifacts_url"] = values.pop("artifacts")
         if "min_free_mb" in values:
             values["min_free_bytes"] = values.pop("min_free_mb") * MIB
         if faults:
@@ -133,6 +144,15 @@ def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"must be a text, not {shown(value)}")
     return value
+
+
+def _address(value: Any) -> str:
+    scheme, found, path = _text(value).partition("://")
+    if not found or not scheme.isalnum() or not path.strip("/"):
+        raise ValueError(f"must be the address of a bucket such as s3://bucket/prefix, not {shown(value)}")
+    if "@" in path:
+        raise ValueError("must hold no credentials; they come from the environment or the cloud's own files")
+    return str(value)
 
 
 def _names(value: Any) -> tuple[str, ...]:
@@ -172,8 +192,15 @@ def _format(value: Any) -> str:
     return str(value)
 
 
+def _runner(value: Any) -> str:
+    if value not in RUNNERS:
+        raise ValueError(f"must be one of: {', '.join(RUNNERS)}; not {shown(value)}")
+    return str(value)
+
+
 _READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "data": _text,
+    "artifacts": _address,
     "database": _text,
     "host": _text,
     "port": _whole(1, MAX_PORT),
@@ -184,6 +211,9 @@ _READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "min_free_mb": _whole(0, 1 << 30),
     "log_format": _format,
     "offers": _names,
+    "samplers": _names,
+    "runner": _runner,
+    "ray_address": _text,
 }
 """What may stand in the file, and as ``TAUTEN_`` with its name in capitals."""
 

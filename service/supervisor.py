@@ -70,6 +70,9 @@ class Supervisor:
             "TAUTEN_MIN_FREE_MB": str(settings.min_free_bytes // MIB),
             "TAUTEN_LOG_FORMAT": settings.log_format,
             "TAUTEN_OFFERS": ",".join(settings.offers),
+            "TAUTEN_ARTIFACTS": settings.artifacts_url or "",
+            "TAUTEN_RUNNER": settings.runner,
+            "TAUTEN_RAY_ADDRESS": settings.ray_address or "",
         }
 
     def _watch(self) -> None:

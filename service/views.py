@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from search.job import Job
-from search.pareto import Front, find_front
+from search.optimism import Optimism
+from search.pareto import Front
 from search.spec import Bound
+from search.ties import ties
 from search.trial import Trial
-from spaces import OBJECTIVES, UNITS, InvalidValue, Method, Metrics, metrics_from_dict
+from spaces import OBJECTIVES, UNITS, InvalidValue, Method, Metric, Metrics, metrics_from_dict
 from storage import Results, Store
 
 CSV_METRICS = ("accuracy", "accuracy_drop", *OBJECTIVES[1:])
@@ -26,8 +28,10 @@ class JobView:
         front: of its trials, as points; their documents are `documents`.
     """
 
-    def __init__(self, results: Results, store: Store, job: Job, front: Front) -> None:
-        self._results, self._store = results, store
+    def __init__(
+        self, results: Results, store: Store, job: Job, front: Front, constraints: Mapping[str, Bound]
+    ) -> None:
+        self._results, self._store, self._constraints = results, store, constraints
         self.job, self.front = job, front
         self._members = {trial.number for trial in front.trials}
 
@@ -45,7 +49,8 @@ class JobView:
     ) -> JobView:
         """Reads a job and its front.
 
-        The front of the job's own objectives is kept while trials end; another one is found from all trials.
+        The front of the job's own objectives is kept while trials end; another one is found from all trials
+        once, and then from what has ended since.
 
         Args:
             results: to read from.
@@ -72,11 +77,8 @@ class JobView:
         if max_accuracy_drop is not None:
             constraints = {"accuracy_drop": Bound(high=max_accuracy_drop)}
         wanted = tuple(objectives) or job.spec.objectives
-        is_kept = wanted == job.spec.objectives and method is None
-        trials = standing.trials if is_kept else results.scores(job_id)
-        reference = reference_of(job)
-        front = find_front(trials, wanted, reference, constraints, minimize=minimize, method=method)
-        return cls(results, store, job, front)
+        front = results.front(standing, wanted, constraints, minimize=minimize, method=method)
+        return cls(results, store, job, front, constraints)
 
     @cached_property
     def trials(self) -> list[Trial]:
@@ -114,6 +116,8 @@ class JobView:
             str(trial.metrics[name].method) for trial in self.front.trials for name in self.front.objectives
         }
         documents = self._results.trials(self.job.id, self._members)
+        metrics = {number: metrics_from_dict(item["metrics"]) for number, item in documents.items()}
+        tied = ties(metrics, self.front.objectives)
         return {
             "job": self.job.id,
             "objectives": list(self.front.objectives),
@@ -123,28 +127,47 @@ class JobView:
             "chosen": self.front.chosen,
             "constraint_binding": self.front.constraint_binding,
             "constraints_met": self.front.constraints_met,
-            "trials": [self.placed(documents[trial.number]) for trial in self.front.trials],
+            "optimism": self._optimism(documents, metrics),
+            "trials": [
+                {**self.placed(documents[trial.number]), "tied_with": tied[trial.number]}
+                for trial in self.front.trials
+            ],
         }
 
-
-def reference_of(job: Job) -> Metrics:
-    """Metrics of the uncompressed model; empty until a worker has them."""
-    return metrics_from_dict(job.reference.get("metrics", {}))
+    def _optimism(
+        self, documents: Mapping[int, dict[str, Any]], metrics: Mapping[int, Metrics]
+    ) -> dict[str, Any] | None:
+        """What the choice is worth on the test split; ``None`` until that was read."""
+        drops = {
+            number: (metrics[number]["accuracy_drop"], Metric.from_dict(document["accuracy_drop_test"]))
+            for number, document in documents.items()
+            if "accuracy_drop_test" in document and "accuracy_drop" in metrics[number]
+        }
+        found = Optimism.of(self.front.chosen, drops, self._constraints.get("accuracy_drop"))
+        return None if found is None else found.to_dict()
 
 
 def trials_csv(documents: Iterable[dict[str, Any]]) -> Iterator[str]:
     """Trial documents as CSV, line by line, the header first; cells that begin like a formula are quoted."""
-    yield _line(
-        ["trial", "state", "origin", "on_front", "is_knee", *_metric_columns(), "accuracy_test", "reason"]
-    )
+    buffer = io.StringIO()
+    write = csv.writer(buffer, lineterminator="\n").writerow
+
+    def line(cells: Sequence[Any]) -> str:
+        buffer.seek(0)
+        buffer.truncate()
+        write(cells)
+        return buffer.getvalue()
+
+    facts = ("trial", "state", "origin", "fidelity", "seconds", "on_front", "is_knee")
+    yield line([*facts, *_metric_columns(), "accuracy_test", "reason"])
+    parts = [(name, part) for name in CSV_METRICS for part in _parts(name)]
+    nothing: dict[str, Any] = {}
     for document in documents:
         metrics = document["metrics"]
-        row: list[Any] = [document[name] for name in ("trial", "state", "origin", "on_front", "is_knee")]
-        for name in CSV_METRICS:
-            metric = metrics.get(name, {})
-            row += [metric.get(part, "") for part in _parts(name)]
-        row += [document.get("accuracy_test", {}).get("value", ""), _harmless(document["reason"] or "")]
-        yield _line(row)
+        row = [document[name] for name in facts]
+        row += [metrics.get(name, nothing).get(part, "") for name, part in parts]
+        row += [document.get("accuracy_test", nothing).get("value", ""), _harmless(document["reason"] or "")]
+        yield line(row)
 
 
 def _parts(metric: str) -> tuple[str, ...]:
@@ -157,12 +180,6 @@ def _parts(metric: str) -> tuple[str, ...]:
 
 def _metric_columns() -> list[str]:
     return [name if part == "value" else f"{name}_{part}" for name in CSV_METRICS for part in _parts(name)]
-
-
-def _line(cells: Sequence[Any]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(cells)
-    return buffer.getvalue()
 
 
 def _harmless(text: str) -> str:

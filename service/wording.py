@@ -38,6 +38,29 @@ def interval(metric: Document | None) -> str:
     return f"{100 * metric['low']:.1f}-{100 * metric['high']:.1f}"
 
 
+def optimism_note(front: Document) -> str | None:
+    """How the chosen trial does on the test split, in a sentence; ``None`` where that is not known."""
+    found = front.get("optimism")
+    if found is None:
+        return None
+    drops = [f"{_points(found['validation'])} on validation"]
+    if found["again"] is not None:
+        drops.append(f"{_points(found['again'])} there when trained again with other seeds")
+    test = f"{_points(found['test'])} on the test split"
+    if found["test_low"] is not None:
+        test += f" ({100 * found['test_low']:.1f} to {100 * found['test_high']:.1f})"
+    note = f"trial {found['trial']}: accuracy drops {', '.join(drops)}, and {test}"
+    if found["holds"] is False:
+        note += f": more than the {_points(found['allowed'])} allowed"
+    if found["gap"] > 0:
+        note += f"; the search was {_points(found['gap'])} too hopeful of it"
+    return f"{note} ({_points(found['front_gap'])} on average over the front)"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.1f} points"
+
+
 def gain(metric: Document | None) -> str:
     """How many times faster or smaller than the reference; empty where that is not known."""
     factor = metric and (metric.get("speedup") or metric.get("ratio"))

@@ -14,18 +14,23 @@ from typing import Any, Final
 
 import structlog
 
-from evaluators.targets import find_target
+from evaluators.targets import Target, find_target
 from search.job import JobState
 from search.runners.local import LocalRunner, Surroundings
+from search.runners.retargeting import RetargetRunner
 from service.attendance import Attendance
 from service.log import configure_log
+from service.places import Place, place_of
 from service.room import check_room
 from service.settings import Settings
 from spaces import LeaseLost, StorageError
-from storage import ArtifactStore, Claim, Database, Store, WorkerLock
+from storage import Claim, Database, Store, WorkerLock, open_artifacts
 
 POLL_S: Final = 0.5
 RETRY_S: Final = 2.0
+LOOK_S: Final = 1.0
+"""Between two looks at what waits for a cluster and at what that has."""
+
 _log = structlog.get_logger()
 
 
@@ -37,12 +42,13 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
         stop: set it to end the loop.
     """
     database = Database(settings.database_url)
+    place = place_of(settings, _finder(settings))
     try:
         with WorkerLock(settings.data_dir) as lock, Attendance(database, lock.id, settings.offers):
             structlog.contextvars.bind_contextvars(worker=lock.id)
             while not stop.is_set():
                 try:
-                    wait_s = _take_one(settings, database, lock, stop)
+                    wait_s = _take_one(settings, database, lock, place, stop)
                 except LeaseLost as error:
                     _log.warning("the job is another worker's now", reason=str(error))
                     wait_s = 0.0
@@ -51,18 +57,26 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
                     wait_s = RETRY_S
                 stop.wait(wait_s)
     finally:
+        place.close()
         database.close()
 
 
-def _take_one(settings: Settings, database: Database, lock: WorkerLock, stop: threading.Event) -> float:
+def _finder(settings: Settings, *, allow_files: bool = False) -> Callable[[str], Target]:
+    return partial(find_target, directory=settings.targets_dir, allow_files=allow_files)
+
+
+def _take_one(
+    settings: Settings, database: Database, lock: WorkerLock, place: Place, stop: threading.Event
+) -> float:
     """Takes a job and runs it; returns the seconds to wait before the next."""
     check_room(settings, database)
     store = Store(database)
-    claim = store.claim(lock, offers=settings.offers)
+    only = None if settings.runner == "local" else _admitted(store, settings, place)
+    claim = store.claim(lock, offers=settings.offers, runner=settings.runner, only=only)
     if claim is None:
-        return POLL_S
+        return POLL_S if only is None else LOOK_S
     try:
-        run_claim(claim, settings, store, stop.is_set)
+        run_claim(claim, settings, store, stop.is_set, place=place)
     except LeaseLost:
         raise
     except StorageError as error:
@@ -73,6 +87,18 @@ def _take_one(settings: Settings, database: Database, lock: WorkerLock, stop: th
         claim.give_up(" ".join(f"{type(error).__name__}: {error}".split()))
         return RETRY_S
     return 0.0
+
+
+def _admitted(store: Store, settings: Settings, place: Place) -> list[str]:
+    """Ids of the waiting jobs that the place can run; the others are told why they wait."""
+    admitted = []
+    for job in store.waiting(offers=settings.offers, runner=settings.runner):
+        why = place.refusal(job.spec)
+        if why is None:
+            admitted.append(job.id)
+        elif why != job.reason:
+            store.explain(job.id, why)
+    return admitted
 
 
 def _give_back(claim: Claim, why: str, stop: threading.Event) -> None:
@@ -99,6 +125,7 @@ def run_claim(
     store: Store,
     should_stop: Callable[[], bool],
     *,
+    place: Place | None = None,
     allow_files: bool = False,
     say: Callable[[dict[str, Any]], None] = lambda message: None,
 ) -> None:
@@ -109,7 +136,9 @@ def run_claim(
         settings: where files are.
         store: remembers the workload's layers.
         should_stop: the job is to go back to the queue.
-        allow_files: the workload may be ``path.py:factory``; never for a job that came by HTTP.
+        allow_files: the workload may be ``path.py:factory``, and the sampler any that can be imported; never
+            for a job that came by HTTP.
+        place: where its trials are evaluated; this machine if ``None``.
         say: told of stages and of the running trial's share.
     """
     scratch = settings.scratch_dir / f"{claim.job.id}-{claim.job.attempt}"
@@ -118,14 +147,17 @@ def run_claim(
     try:
         surroundings = Surroundings(
             scratch,
-            ArtifactStore(settings.artifacts_dir),
+            open_artifacts(settings.artifacts_dir, settings.artifacts_url),
             remember=store.put_inventory,
             should_stop=should_stop,
             allow_files=allow_files,
-            find_target=partial(find_target, directory=settings.targets_dir, allow_files=allow_files),
+            may_import=lambda sampler: allow_files or sampler in settings.samplers,
+            find_target=_finder(settings, allow_files=allow_files),
             say=say,
         )
-        state = LocalRunner(claim, surroundings).run()
+        make_crew = None if place is None else place.crew(claim.job.spec, surroundings)
+        make = LocalRunner if claim.job.spec.source is None else RetargetRunner
+        state = make(claim, surroundings, make_crew).run()
         _log.info("job left", state=str(state))
     finally:
         structlog.contextvars.unbind_contextvars("job")

@@ -1,6 +1,7 @@
 """What must survive: jobs and their queue, trials, events and artifacts, in SQLite or PostgreSQL."""
 
 from storage.artifacts import ArtifactStore
+from storage.bucket import open_artifacts
 from storage.census import Census, CensusTaker
 from storage.claim import Claim
 from storage.database import Database
@@ -35,4 +36,5 @@ __all__ = [
     "Worker",
     "WorkerList",
     "WorkerLock",
+    "open_artifacts",
 ]

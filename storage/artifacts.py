@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from search.trial import ArtifactRef
-from spaces import StorageError
+from spaces import MissingFile, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,13 +53,13 @@ class ArtifactStore:
         """
         path = self._place(digest)
         if not path.is_file():
-            raise StorageError(f"artifact {digest} is missing from {self._root}")
+            raise MissingFile(f"artifact {digest} is missing from {self._root}")
         return path
 
     def digests(self) -> Iterator[str]:
         """Every file that is there, in no order."""
         for path in (self._root / "sha256").glob("??/*"):
-            if _DIGEST.fullmatch(digest := f"sha256:{path.parent.name}{path.name}"):
+            if self.is_digest(digest := f"sha256:{path.parent.name}{path.name}"):
                 yield digest
 
     def discard(self, digest: str, *, unused_for_s: float) -> int:
@@ -108,6 +108,11 @@ class ArtifactStore:
                     path.unlink()
                     freed += found.st_size
         return freed
+
+    @staticmethod
+    def is_digest(text: str) -> bool:
+        """A text has the form of a digest."""
+        return _DIGEST.fullmatch(text) is not None
 
     def verify(self, digest: str) -> ArtifactRef:
         """Reads a file and compares it with its digest.

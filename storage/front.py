@@ -17,7 +17,7 @@ from spaces import Method, Metric, Policy, direction, metrics_from_dict
 from storage.tables import FrontRow, JobRow, StepRow, TrialRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from numpy.typing import NDArray
     from sqlalchemy import Row
@@ -27,6 +27,7 @@ FRONT_RULE: Final = 1
 """Grows when `search.pareto` comes to find other fronts from the same trials."""
 
 MAX_STEPS: Final = 1000
+CHUNK: Final = 500
 
 _SCORES = (TrialRow.number, TrialRow.state, TrialRow.fidelity, TrialRow.seconds, TrialRow.metrics)
 _NO_POLICY = Policy()
@@ -90,6 +91,18 @@ def front_trials(session: Session, job_id: str) -> list[Trial]:
     joined = (FrontRow.job_id == TrialRow.job_id) & (FrontRow.number == TrialRow.number)
     query = select(*_SCORES).join(FrontRow, joined).where(FrontRow.job_id == job_id)
     return _trials(session.execute(query.order_by(TrialRow.number)))
+
+
+def some_trials(session: Session, job_id: str, numbers: Collection[int]) -> list[Trial]:
+    """Trials of some numbers, by number: points, without policies and intervals."""
+    found: list[Trial] = []
+    wanted = sorted(numbers)
+    for start in range(0, len(wanted), CHUNK):
+        query = select(*_SCORES).where(
+            TrialRow.job_id == job_id, TrialRow.number.in_(wanted[start : start + CHUNK])
+        )
+        found += _trials(session.execute(query.order_by(TrialRow.number)))
+    return found
 
 
 def score_trials(session: Session, job_id: str) -> list[Trial]:
@@ -191,7 +204,9 @@ def _trials(rows: Iterable[Row[int, str, float, float, dict[str, Any]]]) -> list
             fidelity=fidelity,
             seconds=seconds,
             metrics={
-                name: Metric(metric["value"], metric["unit"], Method(metric["method"]))
+                name: Metric(
+                    metric["value"], metric["unit"], Method(metric["method"]), again=metric.get("again")
+                )
                 for name, metric in metrics.items()
             },
         )

@@ -9,27 +9,43 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
 
-from spaces import UnknownName
+from search.pareto import find_front
+from spaces import UnknownName, metrics_from_dict
 from storage import jobs
-from storage.front import FRONT_RULE, find_again, front_trials, read_steps, score_trials
+from storage.asked_fronts import AskedFronts
+from storage.front import CHUNK, FRONT_RULE, find_again, front_trials, read_steps
 from storage.pages import Page, check_limit, decode
 from storage.profiles import read_profile
 from storage.tables import ArtifactRow, FrontRow, TrialRow
 from storage.trials import MAX_TRIAL_NUMBER
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
     from search.job import Job
+    from search.pareto import Front
+    from search.spec import Bound
     from search.trial import Trial, TrialState
+    from spaces import Method
     from storage.database import Database
 
 Document = dict[str, Any]
-CHUNK: Final = 500
+NUMBERS_CHUNK: Final = 2000
 REMEMBERED: Final = 16
+
+_NUMBERS: Final = (
+    TrialRow.number,
+    TrialRow.state,
+    TrialRow.reason,
+    TrialRow.origin,
+    TrialRow.fidelity,
+    TrialRow.seconds,
+    TrialRow.metrics,
+    TrialRow.extras,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +75,8 @@ class Results:
         self._database = database
         self._lock = threading.Lock()
         self._fronts: OrderedDict[str, Standing] = OrderedDict()
+        self._found: OrderedDict[tuple[Any, ...], Front] = OrderedDict()
+        self._asked = AskedFronts(database)
 
     def standing(self, job_id: str) -> Standing:
         """The job and its front; one that an older version left is found again first.
@@ -87,10 +105,46 @@ class Results:
                 self._fronts.popitem(last=False)
         return standing
 
-    def scores(self, job_id: str) -> list[Trial]:
-        """All trials as points; its cost grows with their number."""
-        with self._database.reading() as session:
-            return score_trials(session, job_id)
+    def front(
+        self,
+        standing: Standing,
+        objectives: tuple[str, ...],
+        constraints: Mapping[str, Bound],
+        *,
+        minimize: str | None = None,
+        method: Method | None = None,
+    ) -> Front:
+        """The front of a job's trials, see `search.pareto.find_front`; those asked for last are remembered.
+
+        Args:
+            standing: the job and the front that is kept of its own objectives.
+            objectives: to trade off; see `contenders` for others than the job's.
+            constraints: limits by metric, for the choice alone.
+            minimize: what the chosen trial has least of.
+            method: of the objectives.
+        """
+        job = standing.job
+        key = (job.id, job.revision, objectives, tuple(sorted(constraints.items())), minimize, method)
+        with self._lock:
+            found = self._found.get(key)
+        if found is None:
+            is_kept = objectives == job.spec.objectives and method is None
+            trials = standing.trials if is_kept else self.contenders(job.id, objectives)
+            reference = metrics_from_dict(job.reference.get("metrics", {}))
+            found = find_front(trials, objectives, reference, constraints, minimize=minimize, method=method)
+        with self._lock:
+            self._found[key] = found
+            self._found.move_to_end(key)
+            while len(self._found) > REMEMBERED:
+                self._found.popitem(last=False)
+        return found
+
+    def contenders(self, job_id: str, objectives: tuple[str, ...]) -> tuple[Trial, ...]:
+        """Of all trials, as points, those of which a front of any objectives can consist.
+
+        They are found from all trials once, and then from what has ended since.
+        """
+        return self._asked.contenders(job_id, objectives)
 
     def steps(self, job_id: str) -> list[Document]:
         """The way of the hypervolume, see `storage.front.read_steps`."""
@@ -121,6 +175,33 @@ class Results:
                 return
             after = page.items[-1]["trial"]
 
+    def numbers(self, job_id: str, states: Iterable[TrialState] = ()) -> Iterator[Document]:
+        """Like `every`, without policies, kernels, artifacts and violations.
+
+        To read a policy of many layers takes longer than all the numbers of its trial.
+        """
+        wanted, after = [str(state) for state in states], -1
+        while True:
+            query = select(*_NUMBERS).where(TrialRow.job_id == job_id, TrialRow.number > after)
+            if wanted:
+                query = query.where(TrialRow.state.in_(wanted))
+            with self._database.reading() as session:
+                rows = session.execute(query.order_by(TrialRow.number).limit(NUMBERS_CHUNK)).all()
+            for number, state, reason, origin, fidelity, seconds, metrics, extras in rows:
+                yield {
+                    "trial": number,
+                    "state": state,
+                    "reason": reason,
+                    "origin": origin,
+                    "fidelity": fidelity,
+                    "seconds": seconds,
+                    "metrics": metrics,
+                    **(extras or {}),
+                }
+            if len(rows) < NUMBERS_CHUNK:
+                return
+            after = rows[-1].number
+
     def trials(self, job_id: str, numbers: Collection[int]) -> dict[int, Document]:
         """Some trials by number.
 
@@ -142,6 +223,11 @@ class Results:
         """A trial is on the front of the job's own objectives."""
         with self._database.reading() as session:
             return session.get(FrontRow, (job_id, number)) is not None
+
+    def stored_profile(self, key: str) -> Document | None:
+        """A profile by its key, whichever job took it; ``None`` where there is none."""
+        with self._database.reading() as session:
+            return read_profile(session, key)
 
     def profile(self, job_id: str) -> Document | None:
         """The profile that a job uses, or ``None`` where it uses none, or none yet."""

@@ -12,6 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from search.profile import PROFILES
+from search.resources import Resources
 from search.samplers import SAMPLERS
 from search.spec import CONSTRAINABLE, MAX_TRIALS, Bound, Budget, JobSpec
 from spaces import (
@@ -198,8 +199,17 @@ def search_spaces(draw: st.DrawFn) -> SearchSpace:
 bounds = st.builds(lambda low, width: Bound(low, low + width), st.floats(-1e6, 1e6), st.floats(0, 1e6)) | (
     st.builds(Bound, high=st.floats(-1e6, 1e6)) | st.builds(Bound, low=st.floats(-1e6, 1e6))
 )
+parallel = st.sampled_from(
+    (
+        {},
+        {"workers": 4},
+        {"runner": "ray", "workers": 1024, "resources": Resources(2, 0.5)},
+        {"runner": "ray", "resources": Resources(gpu=2.0)},
+    )
+)
+
 job_specs = st.builds(
-    JobSpec,
+    lambda *args, parallel, **more: JobSpec(*args, **parallel, **more),
     st.text("abc-", min_size=1, max_size=8),
     st.sampled_from(("local-cpu", "board")),
     st.lists(st.sampled_from(OBJECTIVES), min_size=1, unique=True).map(tuple),
@@ -209,6 +219,7 @@ job_specs = st.builds(
     st.builds(Budget, st.integers(1, MAX_TRIALS), st.none() | st.floats(1, 1e6)),
     seed=st.integers(0, 2**31 - 1),
     profile=st.sampled_from(PROFILES),
+    parallel=parallel,
 )
 
 _scalars = (
@@ -322,3 +333,30 @@ def damaged(draw: st.DrawFn, valid: st.SearchStrategy[Any]) -> Any:
         case _:
             parent.append(draw(documents))
     return document
+
+
+@st.composite
+def damaged_texts(draw: st.DrawFn, valid: st.SearchStrategy[str]) -> str:
+    """A text of which a stretch was replaced, as editors, transfers and other tools do."""
+    text = draw(valid)
+    start = draw(st.integers(0, len(text)))
+    end = min(len(text), start + draw(st.integers(0, 40)))
+    pieces = st.sampled_from(
+        (
+            "\n",
+            "\t",
+            "- ",
+            ": ",
+            "{",
+            "[",
+            "&a ",
+            "*a",
+            "!!bool ",
+            "---\n",
+            "1e999",
+            ".nan",
+            "\0",
+            "2020-13-45",
+        )
+    )
+    return text[:start] + draw(pieces | st.text(st.characters(), max_size=6)) + text[end:]

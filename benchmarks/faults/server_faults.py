@@ -48,7 +48,9 @@ class Server:
             [*command, "--data", str(self._ground.data)], env=environment, stderr=subprocess.DEVNULL
         )
         with Client(self.url) as client:
-            wait_until(client.is_ready, "the service", START_S)
+            wait_until(lambda: client.is_ready() or self._process.poll() is not None, "the service", START_S)
+        if self._process.poll() is not None:
+            raise RuntimeError(f"the service ended with exit code {self._process.returncode} at its start")
 
     def kill(self) -> None:
         """As a crash would end it."""
@@ -66,18 +68,20 @@ class Listener:
         self.thread.start()
 
     def _run(self) -> None:
-        while True:
-            headers = {"Last-Event-ID": str(self.seen[-1])} if self.seen else {}
-            with (
-                suppress(httpx.HTTPError),
-                httpx.stream("GET", self._url, headers=headers, timeout=30) as answer,
-            ):
-                for line in answer.iter_lines():
-                    if line.startswith("id: "):
-                        self.seen.append(int(line[4:]))
-                    if line == "event: end":
-                        return
-            time.sleep(0.1)
+        with httpx.Client(timeout=30) as client:
+            while not self._has_ended(client):
+                time.sleep(0.1)
+
+    def _has_ended(self, client: httpx.Client) -> bool:
+        """Listens until the connection breaks or the job is over, which it tells."""
+        headers = {"Last-Event-ID": str(self.seen[-1])} if self.seen else {}
+        with suppress(httpx.HTTPError), client.stream("GET", self._url, headers=headers) as answer:
+            for line in answer.iter_lines():
+                if line.startswith("id: "):
+                    self.seen.append(int(line[4:]))
+                if line == "event: end":
+                    return True
+        return False
 
 
 def killed_server(ground: Ground, kills: int, seed: int) -> Row:

@@ -7,9 +7,11 @@ runner does, and treats a database that fails and a lost lease as the product's 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +103,14 @@ def finished(trial: Trial, artifact: Any) -> Trial:
     return replace(trial, state=TrialState.COMPLETED, metrics=metrics, artifact=artifact, seconds=0.01)
 
 
-def main() -> None:
+def speak(output: Connection, arguments: list[str]) -> None:
+    """Runs a worker that says into a pipe what it does."""
+    os.dup2(output.fileno(), sys.stdout.fileno())
+    output.close()
+    main(arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults.worker", description=__doc__)
     parser.add_argument("--database", required=True)
@@ -112,7 +121,7 @@ def main() -> None:
     parser.add_argument("--patience-s", type=float, default=3.0)
     parser.add_argument("--size-bytes", type=int, default=100)
     parser.add_argument("--clock-s", type=float, default=0.0, help="how far this worker's clock is off")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.clock_s:
         real, shift = time.time, options.clock_s
         time.time = lambda: real() + shift
@@ -121,7 +130,6 @@ def main() -> None:
         print("ready", flush=True)
         run(Store(database), lock, ArtifactStore(options.data / "artifacts"), options)
     database.close()
-    sys.exit(0)
 
 
 if __name__ == "__main__":

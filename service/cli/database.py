@@ -77,7 +77,7 @@ def collect(data: DataDir = None, database: DatabaseUrl = None, as_json: AsJson 
     if as_json:
         print_json({"freed_bytes": freed})
     else:
-        err.print(f"{size(freed)} freed in {settings.artifacts_dir}", markup=False)
+        err.print(f"{size(freed)} freed in {settings.artifacts_url or settings.artifacts_dir}", markup=False)
 
 
 def _say(settings: Settings, what: str, as_json: bool) -> None:

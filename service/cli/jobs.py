@@ -16,6 +16,7 @@ from service.cli.watching import watch as watch_job
 from service.client import DEFAULT_URL, Client
 from service.documents import parse_document, read_document
 from service.files import write_aside
+from service.wording import optimism_note
 from spaces import InvalidSpec
 
 app = typer.Typer(help="Search jobs of a running service.", no_args_is_help=True)
@@ -44,6 +45,29 @@ def submit(
             err.print(f"job {job['id']}")
             job = watch_job(lambda: client.job(job["id"]))
         _print(job, as_json)
+
+
+@app.command()
+def retarget(
+    job: JobId,
+    target: Annotated[str, typer.Option(help="Hardware target to score the trials on.")],
+    url: Url = DEFAULT_URL,
+    trials: Annotated[
+        str, typer.Option(help="all, front, or numbers with commas between.", metavar="WHICH")
+    ] = "all",
+    watch: Annotated[bool, typer.Option("--watch", help="Follow the new job until it ends.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Scores the trials of a job that has ended on another target, training nothing.
+
+    Example: [bold]tauten job retarget JOB --target raspberry-pi-5 --trials front --watch[/]
+    """
+    with Client(url) as client:
+        new = client.retarget(job, target, trials=_wanted(trials))
+        if watch:
+            err.print(f"job {new['id']}")
+            new = watch_job(lambda: client.job(new["id"]))
+        _print(new, as_json)
 
 
 @app.command("list")
@@ -131,8 +155,33 @@ def front(
         document = client.front(job, max_accuracy_drop=max_accuracy_drop, minimize=minimize)
     if as_json:
         print_json(document)
+        return
+    out.print(front_table(document))
+    note = optimism_note(document)
+    if note is not None:
+        err.print(note, markup=False, soft_wrap=True)
+
+
+@app.command()
+def mirror(
+    job: JobId,
+    storage: Annotated[str, typer.Argument(help="Optuna storage, such as sqlite:///mirror.db.")],
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Writes a job's trials to an Optuna study; run again, it adds what is new.
+
+    Example: [bold]tauten job mirror JOB sqlite:///mirror.db && optuna-dashboard sqlite:///mirror.db[/]
+    """
+    from search import mirror as mirroring
+
+    with Client(url) as client:
+        objectives = client.job(job)["spec"]["objectives"]
+        study, added = mirroring.mirror(job, objectives, client.trials(job), storage)
+    if as_json:
+        print_json({"study": study, "added": added})
     else:
-        out.print(front_table(document))
+        out.print(f"{study}: {added} trials added", markup=False)
 
 
 @app.command()
@@ -183,6 +232,17 @@ def artifact(
         print_json({"trial": number, "path": str(to)})
     else:
         err.print(f"artifact of trial {number} in {to}")
+
+
+def _wanted(trials: str) -> str | list[int]:
+    if trials in {"all", "front"}:
+        return trials
+    try:
+        return [int(number) for number in trials.split(",")]
+    except ValueError:
+        raise typer.BadParameter(
+            f"must be all, front or trial numbers such as 3,17, not {trials!r}", param_hint="--trials"
+        ) from None
 
 
 def _read(source: str) -> dict[str, Any]:

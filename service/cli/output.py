@@ -52,6 +52,9 @@ def front_table(front: dict[str, Any]) -> Table:
     for trial in front["trials"]:
         is_chosen = trial["trial"] == front["chosen"]
         marks = [word for word, holds in (("chosen", is_chosen), ("knee", trial["is_knee"])) if holds]
+        again = trial["metrics"].get("accuracy_drop", {}).get("again")
+        if again is not None:
+            marks.append(f"{100 * again:.2f} pts trained again")
         if trial["violates"]:
             marks.append("breaks " + ", ".join(trial["violates"]))
         cells = _row(str(trial["trial"]), trial["metrics"], trial.get("accuracy_test"), ", ".join(marks))

@@ -19,7 +19,7 @@ from evaluators.workloads import is_file_reference, list_workloads
 from search.job import Job, JobState
 from search.profile import DEFAULT_PROFILE, PROFILES
 from search.samplers import SAMPLERS
-from search.spec import DEFAULT_SAMPLER, JobSpec
+from search.spec import DEFAULT_SAMPLER, FIDELITIES, JobSpec
 from search.targeting import aimed
 from service.cli.output import (
     CONSTRAINTS_UNMET,
@@ -38,8 +38,9 @@ from service.files import export, write_aside
 from service.log import configure_log
 from service.settings import Settings
 from service.views import JobView
+from service.wording import optimism_note
 from spaces import HINTS, InvalidSpec, Method, Policy, TautenError, UnknownName
-from storage import ArtifactStore, Claim, Database, Results, Store, WorkerLock
+from storage import Claim, Database, Results, Store, WorkerLock, open_artifacts
 
 INTERRUPTED = 130
 WORK_DIR = ".tauten"
@@ -56,11 +57,22 @@ def search(
         Path, typer.Option("--out", help="Directory for results; a search is taken up again from it.")
     ],
     target: TargetName = "local-cpu",
-    trials: Annotated[int, typer.Option(help="Budget.", min=1)] = 40,
+    trials: Annotated[
+        int | None, typer.Option(help="Budget; 40, or as many as the seconds allow.", min=1)
+    ] = None,
     max_accuracy_drop: Annotated[
         float | None, typer.Option(help="Constraint, such as 0.01 for one point.")
     ] = None,
     wall_s: Annotated[float | None, typer.Option(help="Budget in seconds.", min=1)] = None,
+    min_gain: Annotated[
+        float, typer.Option(help="End early when the rest is expected to gain less than this share.", min=0)
+    ] = 0.0,
+    fidelity: Annotated[
+        str, typer.Option(help=f"How candidates are recovered: {', '.join(FIDELITIES)}.")
+    ] = "full",
+    mirror_to: Annotated[
+        str | None, typer.Option("--mirror", help="Optuna storage to write the trials to, for its dashboard.")
+    ] = None,
     objectives: Annotated[
         str, typer.Option(help="Metrics with commas between.")
     ] = "accuracy,latency_ms,size_bytes",
@@ -74,6 +86,9 @@ def search(
         typer.Option("--task-hint", help=f"Narrows the default space: {', '.join(HINTS)}."),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed proposes the same.", min=0)] = 0,
+    workers: Annotated[
+        int, typer.Option(help="Trials that are evaluated at once, each in a process of its own.", min=1)
+    ] = 1,
     anchor: Annotated[
         list[Path] | None, typer.Option(help="A policy to try first, as 'recipe import' writes; repeatable.")
     ] = None,
@@ -97,8 +112,10 @@ def search(
             "space": _space(space, hint),
             "sampler": sampler,
             "profile": profile,
-            "budget": {"trials": trials, "wall_s": wall_s},
+            "budget": {"trials": trials, "wall_s": wall_s, "min_gain": min_gain},
+            "fidelity": fidelity,
             "seed": seed,
+            "workers": workers,
             "anchors": [read_document(path) for path in anchor or ()],
         }
     )
@@ -113,7 +130,7 @@ def search(
     database = Database(settings.database_url)
     try:
         database.upgrade()
-        _run(spec, settings, database, to, as_json)
+        _run(spec, settings, database, to, as_json, mirror_to)
     finally:
         database.close()
 
@@ -173,7 +190,9 @@ def _space(file: Path | None, hint: str | None) -> Any:
     return {**(document or {}), "hint": hint}
 
 
-def _run(spec: JobSpec, settings: Settings, database: Database, to: Path, as_json: bool) -> None:
+def _run(
+    spec: JobSpec, settings: Settings, database: Database, to: Path, as_json: bool, mirror_to: str | None
+) -> None:
     store = Store(database)
     job = _submit(spec, store)
     if job.progress.done and not job.state.is_final:
@@ -184,15 +203,11 @@ def _run(spec: JobSpec, settings: Settings, database: Database, to: Path, as_jso
         _work(job.id, settings, store)
         job = store.job(job.id)
     view = JobView.load(Results(database), store, job.id)
-    written = export(view, ArtifactStore(settings.artifacts_dir), to)
+    written = export(view, open_artifacts(settings.artifacts_dir, settings.artifacts_url), to)
+    if mirror_to is not None:
+        _mirror(view, mirror_to)
     front = view.front_document()
-    if as_json:
-        print_json({"job": job.to_dict(), "front": front, "files": [str(path) for path in written]})
-    else:
-        out.print(front_table(front))
-    note = methods_note(front)
-    if note is not None:
-        err.print(note, markup=False, soft_wrap=True)
+    _show(job, front, written, as_json)
     if job.state is JobState.QUEUED:
         err.print(
             f"stopped; {job.progress.done} trials are kept in {to}. Run the same command again to go on."
@@ -210,6 +225,23 @@ def _run(spec: JobSpec, settings: Settings, database: Database, to: Path, as_jso
             f"no trial meets the constraint on {view.front.constraint_binding}; the nearest miss is exported"
         )
         raise typer.Exit(CONSTRAINTS_UNMET)
+
+
+def _show(job: Job, front: dict[str, Any], written: list[Path], as_json: bool) -> None:
+    if as_json:
+        print_json({"job": job.to_dict(), "front": front, "files": [str(path) for path in written]})
+    else:
+        out.print(front_table(front))
+    for note in filter(None, (methods_note(front), optimism_note(front))):
+        err.print(note, markup=False, soft_wrap=True)
+
+
+def _mirror(view: JobView, storage: str) -> None:
+    from search.mirror import mirror
+
+    trials = (trial.to_dict() for trial in view.trials)
+    study, added = mirror(view.job.id, view.job.spec.objectives, trials, storage)
+    err.print(f"wrote {added} trials to the Optuna study {study}", markup=False)
 
 
 def _nothing_completed(view: JobView) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 
 from service.cli.output import err
 from service.log import configure_log
-from service.settings import InvalidSettings, Settings
+from service.settings import RUNNERS, InvalidSettings, Settings
 from spaces import Fault
 from storage import Database, KeyRing
 
@@ -53,18 +54,37 @@ def serve(
         f"dashboard and API at [bold]http://{settings.host}:{settings.port}[/]  "
         f"(data in {settings.data_dir}; Ctrl-C ends)"
     )
+    gc.freeze()  # what was imported stays: without it, each full collection stops all answers for 0.1 s
     server.run()
 
 
-def worker(data: DataDir = None, database: DatabaseUrl = None, offers: Offers = None) -> None:
+def worker(
+    data: DataDir = None,
+    database: DatabaseUrl = None,
+    offers: Offers = None,
+    runner: Annotated[
+        str | None, typer.Option(help=f"Whose jobs to take: {' or '.join(RUNNERS)}; local if left out.")
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Head of the Ray cluster, host:port; one is started here if left out."),
+    ] = None,
+) -> None:
     """Runs jobs from the queue of a database, without an API.
 
-    Example: [bold]tauten worker --database postgresql://tauten@db/tauten[/]
+    Examples:
+    [bold]tauten worker --database postgresql://tauten@db/tauten[/]
+
+    [bold]tauten worker --runner ray --address head:6379[/]
     """
     from service.worker import run_worker
 
     given = tuple(offers) if offers else None
-    settings = Settings.load(data_dir=data, database_url=database, offers=given)
+    if runner is not None and runner not in RUNNERS:
+        raise InvalidSettings(Fault("--runner", f"must be one of: {', '.join(RUNNERS)}; not {runner!r}"))
+    settings = Settings.load(
+        data_dir=data, database_url=database, offers=given, runner=runner, ray_address=address
+    )
     configure_log(log_format=settings.log_format)
     connection = Database(settings.database_url)
     connection.check()

@@ -141,6 +141,8 @@ def measure(
     out.print(f"float32    {found.float32_ops / 1e9:10.1f} G operations a second")
     out.print(f"int8       {found.int8_ops / 1e9:10.1f} G operations a second")
     out.print(f"bandwidth  {found.bandwidth_bytes_s / 1e9:10.1f} GB a second")
+    if found.cache_bandwidth_bytes_s is not None:
+        out.print(f"in cache   {found.cache_bandwidth_bytes_s / 1e9:10.1f} GB a second")
     out.print(f"overhead   {found.overhead_us:10.2f} us a kernel")
 
 

@@ -37,7 +37,7 @@ def watch(
     job = look()
     with Progress(*columns, console=err, transient=False, disable=not err.is_terminal) as progress:
         task = progress.add_task("", total=None, hypervolume=0.0, eta="")
-        told, since = -1, time.monotonic()
+        told, said, since = -1, None, time.monotonic()
         while True:
             done, total = job["progress"]["trials"]["done"], job["progress"]["trials"]["total"]
             if done != told:
@@ -45,6 +45,9 @@ def watch(
                 if not err.is_terminal and done > 0:
                     err.print(_line(job))
                 told = done
+            if job["state"] == "queued" and job["reason"] not in {None, said}:
+                said = job["reason"]
+                err.print(f"waiting: {said}", markup=False)
             progress.update(
                 task,
                 description=_describe(job, stage()),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
 
 from search.job import Job, JobState, Keep
-from service.checking import check_job
+from service.checking import check_job, check_retarget
 from service.conditions import IfMatch, IfNoneMatch, is_known, revisions, tag
 from service.context import NOT_MODIFIED, Ctx, problems
 from service.janitor import DELETED_S
-from service.schemas import JobIn, JobOut, JobPatch, PageOut, ValidationOut
+from service.preview import preview
+from service.schemas import JobIn, JobOut, JobPatch, PageOut, RetargetIn, ValidationOut
 from service.security import By
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -53,17 +55,50 @@ def submit(
 
 
 @router.post(
+    "/{job_id}/retarget",
+    status_code=201,
+    response_model=JobOut,
+    responses=problems(404, 409, 413, 422, 429),
+    operation_id="retarget_job",
+)
+def retarget(
+    job_id: str,
+    body: RetargetIn,
+    context: Ctx,
+    caller: By,
+    response: Response,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
+) -> dict[str, Any]:
+    """Scores trials of a job that has ended on another target; nothing is trained.
+
+    The answer is a job of its own with the same trial numbers: a worker measures the artifacts as they are,
+    and evaluates accuracy again where they run otherwise. The job that it came from may be deleted.
+    """
+    with context.in_flight.hold(caller.owner, idempotency_key):
+        aim = check_retarget(body.model_dump(exclude_none=True, exclude=BESIDE), context)
+        job, _ = context.store.retarget(
+            job_id,
+            aim,
+            trials=body.trials if isinstance(body.trials, str) else tuple(body.trials),
+            idempotency_key=idempotency_key,
+            owner=caller.owner,
+            priority=body.priority,
+            keep=Keep(body.keep),
+        )
+    response.headers["Location"] = f"/api/v1/jobs/{job.id}"
+    return _tagged(job, response)
+
+
+@router.post(
     "/validate", response_model=ValidationOut, responses=problems(413, 422), operation_id="validate_job"
 )
 def validate(body: JobIn, context: Ctx) -> dict[str, Any]:
     """Checks a search as a submission would, and says how large it is; creates nothing."""
     checked = check_job(body.model_dump(exclude_none=True, exclude=BESIDE), context)
-    trial_s = _mean_trial_s(context, checked.spec.workload)
     return {
         "valid": True,
         "space_size": None if checked.space is None else str(checked.space.size),
-        "trial_s": trial_s,
-        "expected_s": None if trial_s is None else trial_s * checked.spec.budget.trials,
+        **asdict(preview(checked, context)),
         "spec": checked.spec.to_dict(),
     }
 
@@ -152,11 +187,3 @@ def resume(job_id: str, context: Ctx, response: Response, if_match: IfMatch = No
 def _tagged(job: Job, response: Response) -> dict[str, Any]:
     response.headers["ETag"] = tag(job)
     return job.to_dict()
-
-
-def _mean_trial_s(context: Ctx, workload: str) -> float | None:
-    """Over the workload's most recent job that has done any."""
-    for job in context.store.jobs(limit=20, workload=workload).items:
-        if job.progress.done:
-            return job.progress.elapsed_s / job.progress.done
-    return None

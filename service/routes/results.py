@@ -15,6 +15,7 @@ from search.trial import TrialState
 from service.comparison import compare
 from service.conditions import IfNoneMatch, is_known, tag
 from service.context import NOT_MODIFIED, Ctx, problems
+from service.layer_latency import layer_latency
 from service.recipe_export import (
     MEDIA_TYPES,
     convert_stored,
@@ -22,7 +23,7 @@ from service.recipe_export import (
     recipe_of,
     why_without_artifact,
 )
-from service.schemas import ComparisonOut, FrontOut, HypervolumeOut, PageOut, TrialOut
+from service.schemas import ComparisonOut, FrontOut, HypervolumeOut, LayerLatencyOut, PageOut, TrialOut
 from service.views import JobView, trials_csv
 from spaces import Conflict, InvalidValue, Method, UnknownName, canonical_json, shown
 from storage import Results
@@ -82,6 +83,17 @@ def trial(job_id: str, number: int, context: Ctx) -> Any:
 
 
 @router.get(
+    "/trials/{number}/layer-latency",
+    response_model=LayerLatencyOut,
+    responses=problems(404, 409, 422),
+    operation_id="get_layer_latency",
+)
+def timed_layers(job_id: str, number: int, context: Ctx) -> Any:
+    """Each layer's share of the latency: profiled on this host, or modelled; found on the first request."""
+    return JSONResponse(layer_latency(context, context.store.job(job_id), number))
+
+
+@router.get(
     "/trials/{number}/artifact",
     response_class=FileResponse,
     responses=problems(404, 409, 422),
@@ -128,7 +140,9 @@ def front(
     current = tag(view.job)
     if is_known(if_none_match, current):
         return Response(status_code=304, headers={"ETag": current})
-    return JSONResponse(view.front_document(), headers={"ETag": current})
+    key = ("front", view.job.id, current, names, method, max_accuracy_drop, minimize)
+    answer = context.answers.get(key, lambda: bytes(JSONResponse(view.front_document()).body))
+    return Response(answer, media_type="application/json", headers={"ETag": current})
 
 
 @router.get(
@@ -213,7 +227,8 @@ def recipe(
 
 
 def _lines(results: Results, view: JobView, states: tuple[TrialState, ...], media_type: str) -> Iterator[str]:
-    documents = (view.placed(document) for document in results.every(view.job.id, states))
+    read = results.numbers if media_type == "text/csv" else results.every
+    documents = (view.placed(document) for document in read(view.job.id, states))
     if media_type == "text/csv":
         lines = trials_csv(documents)
     else:

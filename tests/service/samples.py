@@ -27,7 +27,9 @@ def metrics(accuracy, latency, size):
         "accuracy": Metric(
             accuracy, "fraction", low=accuracy - 0.01, high=min(accuracy + 0.01, 1.0), split="validation"
         ),
-        "accuracy_drop": Metric(0.99 - accuracy, "fraction", low=0.0, high=0.02, split="validation"),
+        "accuracy_drop": Metric(
+            0.99 - accuracy, "fraction", low=0.98 - accuracy, high=1.0 - accuracy, split="validation"
+        ),
         "latency_ms": Metric(
             latency, "ms", low=latency * 0.99, high=latency * 1.01, speedup=0.4 / latency, contended=False
         ),

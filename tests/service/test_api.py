@@ -4,12 +4,16 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 import yaml
+from starlette.testclient import TestClient
 
 from recipes import Recipe
 from search.job import JobState
+from service.app import create_app
+from service.wording import optimism_note
 from spaces import LayerInfo, LayerInventory, PruneGroup
 from storage import WorkerLock
 from tests.service.conftest import finished_search
@@ -83,7 +87,48 @@ def test_the_estimated_cost_comes_from_earlier_jobs(client, searched):
     document = client.post("/api/v1/jobs/validate", json=SPEC | {"budget": {"trials": 10}}).json()
 
     assert document["trial_s"] == pytest.approx(2.5)
-    assert document["expected_s"] == pytest.approx(25)
+    assert document["finalists_s"] == pytest.approx(10)  # two at most, two trainings each
+    assert document["expected_s"] == pytest.approx(35)
+    assert (document["profile_s"], document["based_on"]) == (0, searched)
+
+
+def test_a_sampler_of_another_package_is_refused_unless_the_settings_allow_it(settings, store):
+    asked = SPEC | {"sampler": "optuna.samplers:RandomSampler"}
+    for allowed, status in (((), 422), (("optuna.samplers:RandomSampler",), 200)):
+        app = create_app(replace(settings, samplers=allowed))
+        with TestClient(app, base_url="http://127.0.0.1") as client:
+            answer = client.post("/api/v1/jobs/validate", json=asked)
+            assert answer.status_code == status
+            if status == 422:
+                assert answer.json()["errors"][0]["pointer"] == "/sampler"
+
+
+def test_seconds_bound_the_estimated_cost_and_a_profile_that_was_never_taken_is_unknown(client, searched):
+    bounded = SPEC | {"budget": {"wall_s": 20}, "sampler": "guided"}
+    document = client.post("/api/v1/jobs/validate", json=bounded).json()
+
+    assert document["profile_s"] is None
+    assert document["expected_s"] == pytest.approx(22.5)
+
+
+def test_a_front_says_what_is_within_noise_and_how_its_choice_does_on_other_data(client, searched):
+    front = get(client, f"/api/v1/jobs/{searched}/front?max_accuracy_drop=0.01")
+
+    assert {trial["trial"]: trial["tied_with"] for trial in front["trials"]} == {0: [1], 1: [], 4: []}
+    assert front["optimism"] == {
+        "trial": 1, "validation": pytest.approx(0.005), "again": None, "test": 0.02, "test_low": 0.01,
+        "test_high": 0.03, "gap": pytest.approx(0.015), "front_gap": pytest.approx(0.015), "allowed": 0.01,
+        "holds": False,
+    }  # fmt: skip
+    assert optimism_note(front) == (
+        "trial 1: accuracy drops 0.5 points on validation, and 2.0 points on the test split (1.0 to 3.0): "
+        "more than the 1.0 points allowed; the search was 1.5 points too hopeful of it "
+        "(1.5 points on average over the front)"
+    )
+    strict = get(client, f"/api/v1/jobs/{searched}/front?max_accuracy_drop=0")
+    assert strict["chosen"] == 0
+    assert strict["optimism"] is None
+    assert optimism_note(strict) is None
 
 
 def test_trials_carry_their_place_on_the_front(client, searched):
@@ -270,7 +315,7 @@ def test_the_catalogue_lists_workloads_and_targets(client, store, digits, digits
     )
     after = get(client, "/api/v1/workloads")["items"]
 
-    names = ["digits-cnn", "fashion-mobilenet", "fashion-resnet", "minilm-sentiment"]
+    names = ["digits-cnn", "fashion-mobilenet", "fashion-resnet", "minilm-sentiment", "speech-lstm"]
     assert before == [{"name": name, "layers": None} for name in names]
     assert len(after[0]["layers"]) == 11
     assert after[1:] == before[1:]

@@ -14,11 +14,12 @@ from tests.processes import all_gone, served, wait_until
 pytestmark = pytest.mark.slow
 
 # Objectives without timing, so that the same seed must give the same search; short recoveries, so that it is quick.
+TRIALS = 4
 SPEC = {
     "workload": "digits-cnn",
     "objectives": ["accuracy", "size_bytes"],
     "space": {"students": [None], "recovery": [{"epochs": 0.25}]},
-    "budget": {"trials": 6},
+    "budget": {"trials": TRIALS},
     "sampler": "nsga2",
     "seed": 3,
 }
@@ -44,11 +45,28 @@ def result(server, job):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    with served(tmp_path_factory.mktemp("undisturbed")) as server:
-        job = server.client.submit(SPEC)["id"]
-        assert server.wait(job, "succeeded", "failed")["state"] == "succeeded"
-        yield result(server, job)
+def running(tmp_path_factory):
+    with served(tmp_path_factory.mktemp("faults")) as server:
+        yield server
+
+
+@pytest.fixture
+def server(running):
+    """The one server of all these tests, running and with nothing to do."""
+    if running.process.poll() is not None:
+        running.start()
+    for job in running.client.jobs():
+        if job["state"] not in {"succeeded", "failed", "cancelled"}:
+            running.client.cancel(job["id"])
+            running.wait(job["id"], "cancelled")
+    return running
+
+
+@pytest.fixture(scope="module")
+def undisturbed(running):
+    job = running.client.submit(SPEC)["id"]
+    assert running.wait(job, "succeeded", "failed")["state"] == "succeeded"
+    return result(running, job)
 
 
 def wait_for_running(server, job, number):
@@ -66,84 +84,77 @@ def check_whole(server, job, undisturbed):
     job = server.wait(job, "succeeded", "failed")
     found = result(server, job["id"])
     assert job["state"] == "succeeded", job["reason"]
-    assert job["progress"]["trials"] == {"done": 6, "total": 6}
+    assert job["progress"]["trials"] == {"done": TRIALS, "total": TRIALS}
     assert [trial[0] for trial in found[0]] == list(range(len(found[0])))
-    assert sum(trial[1] != "gated" for trial in found[0]) == 6
+    assert sum(trial[1] != "gated" for trial in found[0]) == TRIALS
     assert found == undisturbed
 
 
-def test_a_worker_that_is_killed_loses_and_doubles_nothing(tmp_path, undisturbed):
-    with served(tmp_path) as server:
-        job = server.client.submit(SPEC)["id"]
-        wait_for_running(server, job, 3)
-        worker = server.worker()
-        below = worker.children(recursive=True)
-        worker.kill()
-        assert below
-        assert all_gone([worker, *below])
-        check_whole(server, job, undisturbed)
-        assert server.client.job(job)["attempt"] == 2
+def test_a_worker_and_then_its_server_that_are_killed_lose_and_double_nothing(server, undisturbed):
+    job = server.client.submit(SPEC)["id"]
+    wait_for_running(server, job, 1)
+    worker = server.worker()
+    below = worker.children(recursive=True)
+    worker.kill()
+    assert below
+    assert all_gone([worker, *below])
+
+    wait_for_running(server, job, 2)
+    assert server.client.job(job)["attempt"] == 2
+    below = server.children()
+    server.process.kill()
+    server.process.wait()
+    assert len(below) >= 2  # a worker and its evaluating process
+    assert all_gone(below)
+
+    server.start()
+    check_whole(server, job, undisturbed)
 
 
-def test_a_server_that_is_killed_takes_its_processes_along_and_goes_on_when_started(tmp_path, undisturbed):
-    with served(tmp_path) as server:
-        job = server.client.submit(SPEC)["id"]
-        wait_for_running(server, job, 2)
-        below = server.children()
-        server.process.kill()
-        server.process.wait()
-        assert len(below) >= 2  # a worker and its evaluating process
-        assert all_gone(below)
-        server.start()
-        check_whole(server, job, undisturbed)
-
-
-def test_an_evaluating_process_that_is_killed_fails_its_trial_and_no_other(tmp_path):
-    with served(tmp_path) as server:
-        job = server.client.submit(SPEC | {"budget": {"trials": 2}})["id"]
-        wait_for_running(server, job, 0)
-        (evaluating,) = server.worker().children()
-        evaluating.kill()
-        assert server.wait(job, "succeeded", "failed")["state"] == "succeeded"
-        trials = list(server.client.trials(job))
+def test_an_evaluating_process_that_is_killed_fails_its_trial_and_no_other(server):
+    job = server.client.submit(SPEC | {"budget": {"trials": 2}})["id"]
+    wait_for_running(server, job, 0)
+    (evaluating,) = server.worker().children()
+    evaluating.kill()
+    assert server.wait(job, "succeeded", "failed")["state"] == "succeeded"
+    trials = list(server.client.trials(job))
 
     assert [(trial["trial"], trial["state"]) for trial in trials] == [(0, "failed"), (1, "completed")]
     assert trials[0]["reason"] == "the evaluation failed: evaluators.process has ended by signal SIGKILL"
     assert trials[0]["seconds"] < 60
 
 
-def test_pausing_cancelling_and_stopping_reach_a_running_trial(tmp_path):
+def test_pausing_cancelling_and_stopping_reach_a_running_trial(server):
     slow = SPEC | {"space": {"students": [None], "recovery": [{"epochs": 60}]}}
-    with served(tmp_path) as server:
-        job = server.client.submit(slow)["id"]
-        wait_until(lambda: any(trial["state"] == "running" for trial in server.client.trials(job)))
-        worker = server.worker()
+    job = server.client.submit(slow)["id"]
+    wait_until(lambda: any(trial["state"] == "running" for trial in server.client.trials(job)))
+    worker = server.worker()
 
-        server.client.pause(job)
-        wait_until(lambda: len(worker.children()) == 0, 5, "the end of the paused trial")
-        server.client.resume(job)
-        wait_until(lambda: len(worker.children()) > 0, 30, "the resumed trial")
+    server.client.pause(job)
+    wait_until(lambda: len(worker.children()) == 0, 5, "the end of the paused trial")
+    server.client.resume(job)
+    wait_until(lambda: len(worker.children()) > 0, 30, "the resumed trial")
 
-        ended = []
-        stream = threading.Thread(target=lambda: ended.append(_read(server, job)))
-        stream.start()
-        server.client.cancel(job)
-        assert server.wait(job, "cancelled", timeout_s=5)["reason"] == "cancelled on request"
-        stream.join(10)
-        assert "cancelling" in ended[0]
+    ended = []
+    stream = threading.Thread(target=lambda: ended.append(_read(server, job)))
+    stream.start()
+    server.client.cancel(job)
+    assert server.wait(job, "cancelled", timeout_s=5)["reason"] == "cancelled on request"
+    stream.join(10)
+    assert "cancelling" in ended[0]
 
-        second = server.client.submit(slow | {"seed": 4})["id"]
-        server.wait(second, "running", timeout_s=20)
-        idle_stream = threading.Thread(target=_read, args=(server, second))
-        idle_stream.start()
-        wait_for_running(server, second, 0)
-        below = server.children()
-        server.process.terminate()
-        assert server.process.wait(12) in {0, -signal.SIGTERM}  # uvicorn raises it again once it has ended
-        assert all_gone(below, 1)
-        idle_stream.join(10)
-        assert not idle_stream.is_alive()
-        assert _stored(server, second).state is JobState.QUEUED
+    second = server.client.submit(slow | {"seed": 4})["id"]
+    server.wait(second, "running", timeout_s=20)
+    idle_stream = threading.Thread(target=_read, args=(server, second))
+    idle_stream.start()
+    wait_for_running(server, second, 0)
+    below = server.children()
+    server.process.terminate()
+    assert server.process.wait(12) in {0, -signal.SIGTERM}  # uvicorn raises it again once it has ended
+    assert all_gone(below, 1)
+    idle_stream.join(10)
+    assert not idle_stream.is_alive()
+    assert _stored(server, second).state is JobState.QUEUED
 
 
 def _stored(server, job):

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from service.janitor import Janitor, collect
+from service.janitor import collect, janitor
 from storage import ArtifactStore
 from tests.service.conftest import finished_search
 
@@ -68,7 +68,7 @@ def test_the_janitor_works_until_its_block_ends(store, settings, artifacts, tmp_
     orphan = stored(artifacts, tmp_path / "orphan", b"nobody's")
     os.utime(artifacts.path(orphan.digest), (0, 0))
     told = []
-    with Janitor(settings, store, told.append):
+    with janitor(settings, store, told.append):
         deadline = time.monotonic() + 10
         while sum(told) == 0 and time.monotonic() < deadline:
             time.sleep(0.01)

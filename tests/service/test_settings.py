@@ -31,11 +31,16 @@ def test_variables_of_every_kind_are_read(tmp_path):
         TAUTEN_MIN_FREE_MB="5",
         TAUTEN_LOG_FORMAT="json",
         TAUTEN_OFFERS="local-cpu",
+        TAUTEN_SAMPLERS="a.b:C, d:E",
+        TAUTEN_RUNNER="ray",
+        TAUTEN_RAY_ADDRESS="head:6379",
     )
     assert settings.allowed_hosts == ("a", "b")
     assert settings.require_key
     assert settings.min_free_bytes == 5 * MIB
     assert (settings.log_format, settings.offers) == ("json", ("local-cpu",))
+    assert settings.samplers == ("a.b:C", "d:E")
+    assert (settings.runner, settings.ray_address) == ("ray", "head:6379")
     assert settings.data_dir == tmp_path / "d"
 
 
@@ -43,7 +48,13 @@ def test_all_faults_are_told_at_once_with_their_places(tmp_path):
     path = tmp_path / "tauten.toml"
     path.write_text('[service]\nport = 0\ncolour = "red"\nrequire_key = 3\nallowed_hosts = [1]\n')
     with pytest.raises(InvalidSettings) as caught:
-        load(tmp_path, TAUTEN_PORT="99999", TAUTEN_WORKERS="many", TAUTEN_LOG_FORMAT="xml")
+        load(
+            tmp_path,
+            TAUTEN_PORT="99999",
+            TAUTEN_WORKERS="many",
+            TAUTEN_LOG_FORMAT="xml",
+            TAUTEN_RUNNER="moon",
+        )
     assert [fault.pointer for fault in caught.value.faults] == [
         f"{path} [service] port",
         f"{path} [service] colour",
@@ -52,6 +63,7 @@ def test_all_faults_are_told_at_once_with_their_places(tmp_path):
         "TAUTEN_PORT",
         "TAUTEN_WORKERS",
         "TAUTEN_LOG_FORMAT",
+        "TAUTEN_RUNNER",
     ]
     assert "whole number from 1 to 65535" in str(caught.value)
 
@@ -82,3 +94,18 @@ def test_a_key_is_needed_beyond_loopback_or_on_request(tmp_path):
     assert not Settings(tmp_path, url).needs_key
     assert Settings(tmp_path, url, host="0.0.0.0").needs_key
     assert Settings(tmp_path, url, require_key=True).needs_key
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("bucket", "such as s3://bucket/prefix"),
+        ("s3://", "such as"),
+        ("s3://me:secret@bucket/x", "no credentials"),
+    ],
+)
+def test_a_bucket_is_an_address_without_secrets(tmp_path, address, says):
+    assert load(tmp_path, TAUTEN_ARTIFACTS="s3://bucket/x").artifacts_url == "s3://bucket/x"
+    with pytest.raises(InvalidSettings, match=says) as caught:
+        load(tmp_path, TAUTEN_ARTIFACTS=address)
+    assert "secret" not in str(caught.value)

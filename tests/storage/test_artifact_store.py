@@ -7,12 +7,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spaces import StorageError
-from storage import ArtifactStore
+from storage import ArtifactStore, open_artifacts
 
 
-@pytest.fixture
-def artifacts(tmp_path):
-    return ArtifactStore(tmp_path / "artifacts")
+@pytest.fixture(params=["directory", "bucket"])
+def artifacts(request, tmp_path):
+    if request.param == "directory":
+        return ArtifactStore(tmp_path / "artifacts")
+    return open_artifacts(tmp_path / "artifacts", f"memory://bucket/{tmp_path.name}")
 
 
 @pytest.fixture
