@@ -31,6 +31,7 @@ def pages(job, best):
         "job": f"#/jobs/{job}?trial={best}",
         "policy": f"#/jobs/{job}/trials/{best}",
         "choose": f"#/jobs/{job}/choose",
+        "retarget": f"#/jobs/{job}/retarget",
         "compare": f"#/jobs/{job}/compare?trials=0,{best}",
         "new-job": f"#/new?from={job}",
         "targets": "#/targets",
@@ -44,6 +45,7 @@ def searched():
     with tempfile.TemporaryDirectory() as directory, served(Path(directory)) as server:
         job = server.client.submit(SPEC)["id"]
         server.wait(job, "succeeded", timeout_s=900)
+        server.wait(server.client.retarget(job, "raspberry-pi-5")["id"], "succeeded", timeout_s=300)
         yield server.client.url, job
 
 
@@ -90,7 +92,20 @@ def shoot_all(options, url, job):
             if options.extra:
                 shoot(chromium, url, place, options.out / f"{name}-narrow.png", size=NARROW)
                 shoot(chromium, url, place, options.out / f"{name}-huge.png", size=HUGE)
+        if not options.only or "sensitivity" in options.only:
+            shoot_part(chromium, f"{url}/#/jobs/{job}", "sensitivity", options.out / "sensitivity.png")
         chromium.close()
+
+
+def shoot_part(chromium, url, part, path):
+    """One picture of a part of a page that is folded away at first."""
+    page = chromium.new_page(viewport={"width": WIDE[0], "height": WIDE[1]})
+    page.goto(url)
+    box = page.get_by_test_id(part)
+    box.locator("summary").first.click()
+    page.wait_for_load_state("networkidle")
+    box.screenshot(path=path)
+    page.close()
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import { NewJobPage } from "./newjob/NewJobPage";
 import { ConnectionBanner } from "./parts/ConnectionBanner";
 import { Heading } from "./parts/Heading";
 import { PolicyPage } from "./policy/PolicyPage";
+import { RetargetPage } from "./retarget/RetargetPage";
 import { href, type Place, usePlace } from "./routing/place";
 
 /** The main pages: where, by which name, and what the service must have for it. */
@@ -76,6 +77,7 @@ function page({ path, query }: Place): ReactNode {
   if (room === "jobs" && id !== undefined) {
     if (part === undefined) return <JobPage key={id} id={id} query={query} />;
     if (part === "choose" && number === undefined) return <ChoosePage key={id} id={id} query={query} />;
+    if (part === "retarget" && number === undefined) return <RetargetPage key={id} id={id} query={query} />;
     if (part === "compare" && number === undefined) return <ComparePage key={id} id={id} query={query} />;
     if (part === "trials" && number !== undefined && /^\d+$/.test(number)) {
       return <PolicyPage key={`${id} ${number}`} id={id} number={Number(number)} />;

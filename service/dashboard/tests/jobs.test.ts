@@ -22,6 +22,13 @@ test("a duplicated job asks for the same again", () => {
   });
 });
 
+test("a search like a job that scored another's trials asks for no trials of another's", () => {
+  const { spec } = job();
+  const body = bodyOf(draftOf({ ...spec, fidelity: "ladder", source: { job: "j0", target: "local-cpu" } }));
+  expect(body).toMatchObject({ workload: "digits-cnn", fidelity: "ladder" });
+  expect(body).not.toHaveProperty("source");
+});
+
 test("what is left empty is left to the service", () => {
   expect(bodyOf(EMPTY)).toBeNull();
   const body = bodyOf({ ...EMPTY, workload: "w", trials: null, seed: null, constraints: { macs: { max: null } } });

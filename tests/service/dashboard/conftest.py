@@ -34,8 +34,9 @@ def job(server, store):
     return finished_search(store, server.data)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
+    """A browser; while it is there its driver's event loop runs, so that no test of another file may share it."""
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=15_000)  # a busy machine is slower than the default allows
@@ -47,18 +48,31 @@ def chromium():
         chromium.close()
 
 
-@pytest.fixture
-def page(chromium):
-    """A page that keeps what goes wrong in it; the document's policy is as strict as any proxy could make it."""
-    page = chromium.new_page(viewport={"width": 1280, "height": 900})
-    page.faults = []
-    page.on("pageerror", lambda error: page.faults.append(str(error)))
-    page.on("console", lambda message: page.faults.append(message.text) if message.type == "error" else None)
+@pytest.fixture(scope="module")
+def tab(chromium):
+    """The one page of a file's tests: a new one for each would start the scripts cold, a second of CPU time.
+
+    The document's policy is as strict as any proxy could make it.
+    """
+    tab = chromium.new_page()
+    tab.on("pageerror", lambda error: tab.faults.append(str(error)))
+    tab.on("console", lambda message: tab.faults.append(message.text) if message.type == "error" else None)
 
     def with_policy(route):
         answer = route.fetch()
         route.fulfill(response=answer, headers=answer.headers | {"content-security-policy": POLICY})
 
-    page.route(lambda url: url.endswith(("/", "/index.html")), with_policy)
-    yield page
-    page.close()
+    tab.route(lambda url: url.endswith(("/", "/index.html")), with_policy)
+    yield tab
+    tab.close()
+
+
+@pytest.fixture
+def page(tab):
+    """An empty page that keeps in `faults` what goes wrong in it; it remembers nothing of earlier tests."""
+    tab.goto("about:blank")
+    tab.context.clear_cookies()
+    tab.set_viewport_size({"width": 1280, "height": 900})
+    tab.emulate_media(color_scheme="light", reduced_motion="reduce")
+    tab.faults = []
+    return tab

@@ -149,6 +149,7 @@ def test_a_policy_shows_its_layers_its_numbers_and_why_one_would_take_it(server,
     expect(page.get_by_role("region", name="Why this point")).to_contain_text(
         "Against trial 4: 8.50 points more"
     )
+    expect(page.get_by_test_id("latency-note")).to_contain_text("the job was scored with cpu 'a CPU'")
     expect(page.get_by_test_id("recipe")).to_contain_text("schema: tauten.recipe/1")
     with page.expect_download() as download:
         page.get_by_role("link", name="Artifact").click()

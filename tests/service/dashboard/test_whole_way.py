@@ -1,4 +1,4 @@
-"""The whole way in the browser with a real search: submit, watch, brush, choose, compare, export, verify."""
+"""The whole way in the browser with a real search: submit, watch, brush, choose, compare, retarget, export, verify."""
 
 import json
 import re
@@ -28,7 +28,8 @@ def submitted(page, url):
     trials.fill("0")
     expect(page.get_by_text("/budget/trials").first).to_be_visible()
     expect(submit).to_be_disabled()
-    trials.fill("5")
+    trials.fill("3")
+    page.get_by_label("Sampler").select_option("random")  # which needs no profile
     page.get_by_text("All of it as JSON").click()
     page.get_by_label("The space as JSON").fill(json.dumps(SPACE))
     page.get_by_label("The space as JSON").blur()
@@ -59,7 +60,7 @@ def test_a_job_is_submitted_watched_brushed_chosen_compared_and_its_recipe_verif
     expect(page.get_by_test_id("job-state").first).to_have_text("running", timeout=60_000)
     expect(page.get_by_test_id("trial-row").first).to_be_visible(timeout=120_000)
     expect(page.get_by_test_id("job-state").first).to_have_text("succeeded", timeout=240_000)
-    expect(page.get_by_test_id("progress").first).to_contain_text("5/5")
+    expect(page.get_by_test_id("progress").first).to_contain_text("3/3")
     assert busy.client.job(job)["spec"]["space"]["recovery"] == [None]
 
     front = busy.client.front(job)
@@ -81,8 +82,25 @@ def test_a_job_is_submitted_watched_brushed_chosen_compared_and_its_recipe_verif
         page.goto(f"{busy.client.url}/#/jobs/{job}/compare?trials={smallest['trial']},{others[0]['trial']}")
         expect(page.get_by_test_id("compare").get_by_role("row", name=re.compile("^Size"))).to_be_visible()
 
+    # what if it ran elsewhere
+    page.goto(f"{busy.client.url}/#/jobs/{job}")
+    page.get_by_role("link", name="Another target").click()
+    page.get_by_label("Target").select_option("raspberry-pi-5")
+    page.get_by_role("button", name="Score them there").click()
+    expect(page.get_by_test_id("retarget")).to_have_attribute("data-state", "succeeded", timeout=120_000)
+    expect(page.get_by_test_id("overlay-chart").locator("svg")).to_be_visible()
+    pairs = page.get_by_test_id("pairs").locator("tbody tr")
+    elsewhere = busy.client.front(page.url.split("with=")[1])
+    assert elsewhere["method"] == "measured+modelled"  # files are weighed, latency is computed
+    either = {trial["trial"] for trial in front["trials"] + elsewhere["trials"]}
+    expect(pairs).to_have_count(len(either))
+    expect(page.get_by_test_id("what-changes")).to_contain_text(
+        f"on raspberry-pi-5 ({elsewhere['method']}) the choice is trial {elsewhere['chosen']}"
+    )
+
     # export, and verify what was exported
     page.goto(f"{busy.client.url}/#/jobs/{job}/trials/{smallest['trial']}")
+    expect(page.get_by_test_id("latency-note")).to_contain_text("measured by the runtime's profiler")
     with page.expect_download() as recipe:
         page.get_by_role("link", name="Download").click()
     with page.expect_download() as artifact:

@@ -9,6 +9,7 @@ import type {
   JobEvent,
   JobIn,
   Key,
+  LayerLatency,
   Page,
   Profile,
   Session,
@@ -18,6 +19,10 @@ import type {
   Worker,
   Workload,
 } from "./types";
+
+interface RecipeReport {
+  losses: { layer: string | null; part: string; lost: string; remedy: string }[];
+}
 
 export type JobAction = "cancel" | "pause" | "resume";
 
@@ -84,9 +89,13 @@ export function useTrial(id: string, trial: number | null) {
   });
 }
 
-export function useFront(id: string, poll: number | false) {
+/** A job's front; where nobody polls or listens it is asked for again when the state of the job is another. */
+export function useFront(id: string, poll: number | false, state?: string) {
   return useQuery({
-    queryKey: [...jobKey(id), "front"],
+    // Two parts of a page that both want it do not ask twice; an event asks again at once.
+    staleTime: 1_000,
+    queryKey: [...jobKey(id), "front", state],
+    placeholderData: keepPreviousData,
     queryFn: ({ signal }) => get<Front>(apiUrl(path(id, "/front")), signal),
     refetchInterval: poll,
   });
@@ -122,6 +131,48 @@ export function useRecipe(id: string, trial: number, format: string) {
     queryKey: [...jobKey(id), "recipe", trial, format],
     queryFn: ({ signal }) => getText(recipeUrl(id, trial, format), signal),
     retry: false,
+  });
+}
+
+/** What a recipe's format cannot say of a policy. */
+export function useRecipeLosses(id: string, trial: number, format: string, enabled: boolean) {
+  return useQuery({
+    queryKey: [...jobKey(id), "losses", trial, format],
+    queryFn: ({ signal }) =>
+      get<RecipeReport>(apiUrl(path(id, "/recipe"), { trial, format, losses: "true" }), signal),
+    enabled,
+    retry: false,
+  });
+}
+
+/** Found when first asked for, which takes the service some seconds; a refusal says why it cannot be known. */
+export function useLayerLatency(id: string, trial: number, enabled: boolean) {
+  return useQuery({
+    queryKey: [...jobKey(id), "layer-latency", trial],
+    queryFn: ({ signal }) => get<LayerLatency>(apiUrl(path(id, `/trials/${trial}/layer-latency`)), signal),
+    enabled,
+    retry: false,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+}
+
+/** The jobs that score a job's trials on other targets, the newest first. */
+export function useRetargets(job: Job) {
+  return useQuery({
+    queryKey: [...jobKey(job.id), "retargets"],
+    queryFn: async ({ signal }) => {
+      const { items } = await get<Page<Job>>(apiUrl("jobs", { limit: 1000, workload: job.spec.workload }), signal);
+      return items.filter(({ source }) => source?.job === job.id);
+    },
+    refetchInterval: ({ state }) => (state.data?.some((found) => !isFinal(found.state)) ? 2_000 : false),
+  });
+}
+
+export function useRetarget(id: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (body: { target: string; trials: "front" | "all" }) => post<Job>(apiUrl(path(id, "/retarget")), body),
+    onSettled: () => client.invalidateQueries({ queryKey: [...jobKey(id), "retargets"] }),
   });
 }
 

@@ -13,6 +13,7 @@ export type Progress = Schemas["ProgressOut"];
 export type HypervolumePoint = Schemas["HypervolumeOut"];
 export type JobEvent = Schemas["EventOut"];
 export type JobIn = Schemas["JobIn"];
+export type LayerLatency = Schemas["LayerLatencyOut"];
 export type Validation = Omit<Schemas["ValidationOut"], "spec"> & { spec: JobSpec };
 
 export type MetricName =
@@ -70,7 +71,14 @@ export interface JobSpec {
   budget: { trials: number; wall_s: number | null };
   runner: string;
   seed: number;
+  profile?: string;
+  fidelity?: string;
+  /** Whose trials are scored, where nothing is searched. */
+  source?: unknown;
 }
+
+/** What a search's choice is worth on the test split; fractions of accuracy. */
+export type Optimism = Schemas["OptimismOut"];
 
 export type Job = Omit<Schemas["JobOut"], "spec"> & { spec: JobSpec };
 

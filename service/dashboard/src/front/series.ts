@@ -153,7 +153,7 @@ function limits({ limits: all, ranges, axes }: Scene, palette: Palette) {
       label: { color: palette.limit, fontSize: 11 },
       data: all.map(({ along, value, label: formatter }) =>
         along === "y"
-          ? { yAxis: value, label: { formatter, position: "insideEndTop" } }
+          ? { yAxis: value, label: { formatter, position: "insideStartTop" } }
           : { xAxis: value, label: { formatter, position: "insideEndTop" } },
       ),
     },

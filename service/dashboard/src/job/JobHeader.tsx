@@ -1,3 +1,5 @@
+import { isFinal } from "../api/lifecycle";
+import { hasPath, useOpenApi } from "../api/openapi";
 import type { HypervolumePoint, Job } from "../api/types";
 import { HYPERVOLUME } from "../format/metrics";
 import { significant } from "../format/numbers";
@@ -20,6 +22,8 @@ interface Props {
 
 export function JobHeader({ job, left, trace }: Props) {
   const { trials, hypervolume, elapsed_s } = job.progress;
+  // What is no search itself has no trials of its own.
+  const canRetarget = hasPath(useOpenApi().data, "/api/v1/jobs/{job_id}/retarget") && isFinal(job.state) && !job.source;
   const title = `${job.spec.workload} on ${job.spec.target}`;
   return (
     <header className="job-header">
@@ -31,9 +35,16 @@ export function JobHeader({ job, left, trace }: Props) {
           <a className="button" href={href(["jobs", job.id, "choose"])}>
             Choose a point
           </a>
-          <a className="button" href={href(["new"], new URLSearchParams({ from: job.id }))}>
-            Duplicate
-          </a>
+          {canRetarget && (
+            <a className="button" href={href(["jobs", job.id, "retarget"])}>
+              Another target
+            </a>
+          )}
+          {!job.source && (
+            <a className="button" href={href(["new"], new URLSearchParams({ from: job.id }))}>
+              Duplicate
+            </a>
+          )}
         </div>
       </div>
       {job.reason && (

@@ -35,7 +35,8 @@ export function JobView({ job, query }: { job: Job; query: URLSearchParams }) {
   const api = useOpenApi();
 
   // The front is a small answer: it is drawn while all the trials are still on their way.
-  const all = trials.data ?? front.data?.trials ?? NO_TRIALS;
+  const onFront = front.data?.trials ?? NO_TRIALS;
+  const all = useMemo(() => (trials.data ? withTies(trials.data, onFront) : onFront), [trials.data, onFront]);
   const reference = front.data?.reference.metrics ?? null;
   const chosen = front.data?.chosen ?? null;
   const shown = selection.trial ?? chosen;
@@ -77,4 +78,13 @@ export function JobView({ job, query }: { job: Job; query: URLSearchParams }) {
       )}
     </>
   );
+}
+
+/** The trials, those on the front as the front has them: it alone knows which of them are within noise. */
+function withTies(trials: Trial[], front: Trial[]): Trial[] {
+  const ties = new Map(front.map(({ trial, tied_with }) => [trial, tied_with ?? []]));
+  return trials.map((trial) => {
+    const others = ties.get(trial.trial) ?? [];
+    return others.length > 0 ? { ...trial, tied_with: others } : trial;
+  });
 }

@@ -3,6 +3,7 @@ import { recipeUrl } from "../api/queries";
 import type { Front, Job } from "../api/types";
 import { excess, metricLabel } from "../format/metrics";
 import { points, times } from "../format/numbers";
+import { OptimismNote } from "../trials/OptimismNote";
 import { accuracyDrop } from "../trials/drop";
 
 interface Props {
@@ -27,7 +28,8 @@ export function Outcome({ job, front, onSelect }: Props) {
   const isMissed = broken.length > 0;
 
   return (
-    <section className="outcome" data-tone={isMissed ? "warn" : "good"} aria-label="Outcome">
+    <section className="outcome" data-tone={isMissed || front.optimism?.holds === false ? "warn" : "good"} aria-label="Outcome">
+      <div>
       <p>
         {isMissed
           ? `No trial meets the constraints${isFinal(job.state) ? "" : " yet"}; the nearest is `
@@ -39,6 +41,8 @@ export function Outcome({ job, front, onSelect }: Props) {
         {isMissed && <>. It exceeds {broken.map(([metric, value]) => excess(metric, value)).join(", ")}</>}.
         {isMissed && front.constraint_binding && <> What binds is the {metricLabel(front.constraint_binding)}.</>}
       </p>
+      {front.optimism && <OptimismNote optimism={front.optimism} />}
+      </div>
       <a className="button" href={recipeUrl(job.id, chosen.trial)} download>
         Recipe
       </a>

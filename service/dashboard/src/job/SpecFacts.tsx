@@ -1,5 +1,6 @@
 import type { Job } from "../api/types";
 import { constraint, metricLabel } from "../format/metrics";
+import { href } from "../routing/place";
 import { duration } from "../format/time";
 
 /** What was asked for, on one line. */
@@ -14,6 +15,11 @@ export function SpecFacts({ job }: { job: Job }) {
       <Fact name="Seed">{seed}</Fact>
       <Fact name="Runner">{runner}</Fact>
       {budget.wall_s !== null && <Fact name="Time budget">{duration(budget.wall_s)}</Fact>}
+      {job.source && (
+        <Fact name="Trials of">
+          <a href={href(["jobs", job.source.job])}>the search on {job.source.target}</a>
+        </Fact>
+      )}
       <Fact name="Job">
         <code>{job.id}</code>
       </Fact>

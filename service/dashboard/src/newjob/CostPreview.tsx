@@ -1,5 +1,6 @@
 import type { Validation } from "../api/types";
 import { duration } from "../format/time";
+import { href } from "../routing/place";
 
 /** How large the space is and how long the search would take, as the service reckons. */
 export function CostPreview({ validation, isChecking }: { validation: Validation | undefined; isChecking: boolean }) {
@@ -13,9 +14,29 @@ export function CostPreview({ validation, isChecking }: { validation: Validation
         <dt>A trial takes</dt>
         <dd className="number">{time(validation, validation?.trial_s)}</dd>
       </div>
+      {validation?.profile_s !== undefined && (
+        <div>
+          <dt>Its profile</dt>
+          <dd className="number">{validation.profile_s === 0 ? "known already" : time(validation, validation.profile_s)}</dd>
+        </div>
+      )}
+      {validation?.finalists_s != null && (
+        <div>
+          <dt>Finalists, at most</dt>
+          <dd className="number">{duration(validation.finalists_s)}</dd>
+        </div>
+      )}
       <div>
         <dt>The job takes</dt>
-        <dd className="number">{time(validation, validation?.expected_s)}</dd>
+        <dd className="number">
+          {time(validation, validation?.expected_s)}
+          {validation?.based_on != null && " "}
+          {validation?.based_on != null && (
+            <span className="beside">
+              by <a href={href(["jobs", validation.based_on])}>an earlier job</a>
+            </span>
+          )}
+        </dd>
       </div>
     </dl>
   );

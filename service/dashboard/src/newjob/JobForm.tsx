@@ -1,5 +1,5 @@
 import { type FormEvent, useEffect, useState } from "react";
-import { jobChoices, jobFieldHelp, useOpenApi } from "../api/openapi";
+import { jobChoices, jobFieldHelp, type OpenApi, useOpenApi } from "../api/openapi";
 import { Problem } from "../api/problem";
 import { useSubmit, useValidation } from "../api/queries";
 import type { JobIn, Target, Workload } from "../api/types";
@@ -119,7 +119,9 @@ export function JobForm({ draft, setDraft, workloads, targets }: Props) {
             )
           }
         </Field>
-        <Field label="Trials" help="That are completed, infeasible or failed." faults={at("/budget/trials")}>
+        <ChoiceField label="Profile" name="profile" value={draft.profile} api={api.data} faults={at("/profile")} onChange={change} />
+        <ChoiceField label="Fidelity" name="fidelity" value={draft.fidelity} api={api.data} faults={at("/fidelity")} onChange={change} />
+        <Field label="Trials" help="That are completed, infeasible or failed; empty: as many as the time budget allows." faults={at("/budget/trials")}>
           {(props) => <NumberInput {...props} value={draft.trials} onChange={(trials) => change({ trials })} />}
         </Field>
         <Field label="Time budget, seconds" help="Empty: none. The last trial is finished." faults={at("/budget/wall_s")}>
@@ -183,4 +185,31 @@ function useQuiet(body: JobIn | null): JobIn | null {
     return () => window.clearTimeout(timer);
   }, [text]);
   return JSON.parse(quiet) as JobIn | null;
+}
+
+interface ChoiceProps {
+  label: string;
+  name: "profile" | "fidelity";
+  value: string;
+  api: OpenApi | undefined;
+  faults: { pointer: string; detail: string }[];
+  onChange: (changes: Partial<Draft>) => void;
+}
+
+/** One of what the service's description lists; not there where it lists nothing. */
+function ChoiceField({ label, name, value, api, faults, onChange }: ChoiceProps) {
+  const choices = jobChoices(api, name);
+  if (choices.length === 0) return null;
+  return (
+    <Field label={label} help={jobFieldHelp(api, name)} faults={faults}>
+      {(props) => (
+        <select {...props} value={value} onChange={(event) => onChange({ [name]: event.target.value })}>
+          <option value="">the service's default</option>
+          {choices.map((choice) => (
+            <option key={choice}>{choice}</option>
+          ))}
+        </select>
+      )}
+    </Field>
+  );
 }

@@ -9,6 +9,10 @@ export interface Draft {
   /** `null` leaves the space to the service. */
   space: Space | null;
   sampler: string;
+  /** Which sensitivities are measured first; empty leaves it to the service, like the sampler. */
+  profile: string;
+  /** How many trials are recovered in full; empty likewise. */
+  fidelity: string;
   trials: number | null;
   wall_s: number | null;
   runner: string;
@@ -23,14 +27,17 @@ export const EMPTY: Draft = {
   constraints: { accuracy_drop: { max: 0.01 } },
   space: null,
   sampler: "",
+  profile: "",
+  fidelity: "",
   trials: 40,
   wall_s: null,
   runner: "local",
   seed: 0,
 };
 
-/** The form that asks for the same as a job did. */
-export const draftOf = ({ budget, ...spec }: JobSpec): Draft => ({
+/** The form that asks for the same as a job did; of one that scored another's trials, for a search on its target. */
+export const draftOf = ({ budget, source: _, ...spec }: JobSpec): Draft => ({
+  ...EMPTY,
   ...spec,
   trials: budget.trials,
   wall_s: budget.wall_s,
@@ -40,7 +47,7 @@ export const draftOf = ({ budget, ...spec }: JobSpec): Draft => ({
 export function bodyOf(draft: Draft): JobIn | null {
   if (!draft.workload) return null;
   // What a duplicated job says besides is asked for again.
-  const { space, sampler, trials, wall_s, seed, constraints: bounds, ...rest } = draft;
+  const { space, sampler, profile, fidelity, trials, wall_s, seed, constraints: bounds, ...rest } = draft;
   const constraints = Object.fromEntries(
     Object.entries(bounds).filter(([, { min, max }]) => min != null || max != null),
   );
@@ -49,6 +56,8 @@ export function bodyOf(draft: Draft): JobIn | null {
     constraints,
     ...(space && { space }),
     ...(sampler && { sampler }),
+    ...(profile && { profile }),
+    ...(fidelity && { fidelity }),
     budget: { ...(trials !== null && { trials }), ...(wall_s !== null && { wall_s }) },
     ...(seed !== null && { seed }),
   } as JobIn;

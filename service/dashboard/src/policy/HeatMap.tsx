@@ -1,12 +1,21 @@
-import type { Layer, Trial } from "../api/types";
+import type { UseQueryResult } from "@tanstack/react-query";
+import type { Layer, LayerLatency, Trial } from "../api/types";
 import { percent, share } from "../format/numbers";
 import { bitsHeat, type LayerRow, layerRows } from "./layers";
 
+interface Props {
+  trial: Trial;
+  inventory: Layer[] | null;
+  /** `null` where the service cannot tell. */
+  latency?: UseQueryResult<LayerLatency> | null;
+}
+
 /** The policy layer by layer, a real table whose cells are the darker the stronger the compression. */
-export function HeatMap({ trial, inventory }: { trial: Trial; inventory: Layer[] | null }) {
-  const rows = layerRows(trial, inventory);
+export function HeatMap({ trial, inventory, latency = null }: Props) {
+  const rows = layerRows(trial, inventory, latency?.data?.shares);
   if (rows.length === 0) return <p className="empty">The policy leaves every layer as it is.</p>;
   const hasShares = rows.some(({ macsShare }) => macsShare !== null);
+  const hasLatency = latency !== null && !latency.error && latency.data?.shares !== null;
   return (
     <>
       <div className="scroll heat" role="region" aria-label="Rows of layers" tabIndex={0}>
@@ -22,26 +31,42 @@ export function HeatMap({ trial, inventory }: { trial: Trial; inventory: Layer[]
               <th scope="col" className="number">Weight bits</th>
               <th scope="col" className="number">Activation bits</th>
               <th scope="col">Runs as</th>
+              {hasLatency && <th scope="col">Latency</th>}
               {hasShares && <th scope="col">Reference MACs</th>}
               {hasShares && <th scope="col">Reference size</th>}
             </tr>
           </thead>
           <tbody>
             {rows.map((row) => (
-              <Row key={row.name} row={row} hasShares={hasShares} />
+              <Row key={row.name} row={row} hasShares={hasShares} hasLatency={hasLatency} />
             ))}
           </tbody>
         </table>
       </div>
       <p className="note">
         Darker is more strongly compressed.
-        {hasShares && " The bars are each layer's share of the uncompressed model's operations and parameters."}
+        {hasShares && " The bars under reference are each layer's share of the uncompressed model's operations and parameters."}
       </p>
+      {latency && <LatencyNote latency={latency} />}
     </>
   );
 }
 
-function Row({ row, hasShares }: { row: LayerRow; hasShares: boolean }) {
+/** How the shares of latency came about, or why there are none. */
+function LatencyNote({ latency: { data, error } }: { latency: UseQueryResult<LayerLatency> }) {
+  const reason = error?.message ?? data?.reason;
+  if (reason != null) return <p className="note" data-testid="latency-note">The layers' shares of latency are not known: {reason}.</p>;
+  if (!data) return <p className="note" data-testid="latency-note">The layers are being timed …</p>;
+  const how = data.method === "modelled" ? "modelled from the target's figures" : "measured by the runtime's profiler";
+  return (
+    <p className="note" data-testid="latency-note">
+      Shares of latency are of this policy itself, {how}; {percent(data.rest ?? 0, 1)} goes to what is no layer, such as
+      pooling and additions.
+    </p>
+  );
+}
+
+function Row({ row, hasShares, hasLatency }: { row: LayerRow; hasShares: boolean; hasLatency: boolean }) {
   return (
     <tr>
       <th scope="row">
@@ -52,6 +77,7 @@ function Row({ row, hasShares }: { row: LayerRow; hasShares: boolean }) {
       <HeatCell heat={bitsHeat(row.weightBits)} text={row.weightBits ?? "–"} title={row.weightHow} />
       <HeatCell heat={bitsHeat(row.activationBits)} text={row.activationBits ?? "–"} title={row.activationHow} />
       <td>{row.executedAs ? <code data-runs={row.executedAs}>{row.executedAs}</code> : "–"}</td>
+      {hasLatency && <ShareCell value={row.latencyShare} />}
       {hasShares && <ShareCell value={row.macsShare} />}
       {hasShares && <ShareCell value={row.parametersShare} />}
     </tr>

@@ -1,5 +1,6 @@
 import { isFinal } from "../api/lifecycle";
-import { artifactUrl, useFront, useJob, useTrial, useWorkloads } from "../api/queries";
+import { hasPath, useOpenApi } from "../api/openapi";
+import { artifactUrl, useFront, useJob, useLayerLatency, useTrial, useWorkloads } from "../api/queries";
 import type { Front, Job, Trial } from "../api/types";
 import { excess } from "../format/metrics";
 import { bytes } from "../format/numbers";
@@ -7,7 +8,9 @@ import { Heading } from "../parts/Heading";
 import { Loading, ProblemNotice } from "../parts/Notice";
 import { StateBadge } from "../parts/StateBadge";
 import { href } from "../routing/place";
+import { TieTag } from "../trials/TieTag";
 import { PolicyFacts } from "../trials/PolicyFacts";
+import { OptimismNote } from "../trials/OptimismNote";
 import { HeatMap } from "./HeatMap";
 import { MetricTable } from "./MetricTable";
 import { RecipePanel } from "./RecipePanel";
@@ -36,6 +39,8 @@ export function PolicyPage({ id, number }: { id: string; number: number }) {
 
 function Policy({ job, trial, front }: { job: Job; trial: Trial; front: Front }) {
   const workloads = useWorkloads();
+  const canTime = hasPath(useOpenApi().data, "/api/v1/jobs/{job_id}/trials/{number}/layer-latency") && trial.artifact !== null;
+  const latency = useLayerLatency(job.id, trial.trial, canTime);
   const inventory = workloads.data?.items.find(({ name }) => name === job.spec.workload)?.layers ?? null;
   const onFront = front.trials.find((member) => member.trial === trial.trial);
   const broken = Object.entries(trial.violates).map(([metric, value]) => excess(metric, value));
@@ -47,6 +52,7 @@ function Policy({ job, trial, front }: { job: Job; trial: Trial; front: Front })
         {trial.on_front && <span className="tag" data-tag="front">front</span>}
         {trial.is_knee && <span className="tag" data-tag="named">knee</span>}
         {trial.trial === front.chosen && <span className="tag" data-tag="named">chosen</span>}
+        <TieTag trial={onFront} />
         <div className="actions">
           {trial.artifact && (
             <a className="button" href={artifactUrl(job.id, trial.trial)} download title={trial.artifact.digest}>
@@ -68,6 +74,7 @@ function Policy({ job, trial, front }: { job: Job; trial: Trial; front: Front })
             test={trial.accuracy_test ?? onFront?.accuracy_test}
             referenceTest={front.reference.accuracy_test}
           />
+          {front.optimism?.trial === trial.trial && <OptimismNote optimism={front.optimism} />}
         </section>
         <Why job={job} trial={trial} front={front} />
       </div>
@@ -76,7 +83,11 @@ function Policy({ job, trial, front }: { job: Job; trial: Trial; front: Front })
           <h2 id="layers-title">Layers</h2>
           <PolicyFacts policy={trial.policy} />
         </div>
-        <HeatMap trial={trial} inventory={(trial.policy.student?.family ?? "self") === "self" ? inventory : null} />
+        <HeatMap
+          trial={trial}
+          inventory={(trial.policy.student?.family ?? "self") === "self" ? inventory : null}
+          latency={canTime ? latency : null}
+        />
       </section>
       {trial.artifact && <RecipePanel job={job.id} trial={trial.trial} />}
     </>

@@ -1,6 +1,6 @@
 import { useState } from "react";
 import { recipeFormats, useOpenApi } from "../api/openapi";
-import { recipeUrl, useRecipe } from "../api/queries";
+import { recipeUrl, useRecipe, useRecipeLosses } from "../api/queries";
 import { Command } from "../parts/Command";
 import { Loading, ProblemNotice } from "../parts/Notice";
 
@@ -11,6 +11,7 @@ export function RecipePanel({ job, trial }: { job: string; trial: number }) {
   const [wanted, setFormat] = useState("tauten");
   const format = formats.includes(wanted) ? wanted : (formats[0] ?? "tauten");
   const recipe = useRecipe(job, trial, format);
+  const losses = useRecipeLosses(job, trial, format, format !== "tauten" && recipe.data !== undefined).data?.losses ?? [];
   return (
     <section className="card" aria-labelledby="recipe-title">
       <div className="card-head">
@@ -35,7 +36,23 @@ export function RecipePanel({ job, trial }: { job: string; trial: number }) {
         ) : recipe.data === undefined ? (
           <Loading what="the recipe" />
         ) : (
-          <Command label={`Recipe of trial ${trial}, ${format}`} text={recipe.data} />
+          <>
+            {losses.length > 0 && (
+              <details className="losses" data-testid="losses">
+                <summary>
+                  What {format} cannot say: {losses.length} part{losses.length > 1 && "s"} of the policy
+                </summary>
+                <ul>
+                  {losses.map(({ layer, part, lost, remedy }) => (
+                    <li key={`${layer} ${part} ${lost}`}>
+                      {layer !== null && <code>{layer}</code>} {part}: {lost}; {remedy}
+                    </li>
+                  ))}
+                </ul>
+              </details>
+            )}
+            <Command label={`Recipe of trial ${trial}, ${format}`} text={recipe.data} />
+          </>
         )}
       </div>
     </section>

@@ -14,10 +14,16 @@ export interface LayerRow {
   executedAs: string | null;
   macsShare: number | null;
   parametersShare: number | null;
+  /** Of this policy's own latency. */
+  latencyShare: number | null;
 }
 
 /** Layers in the order of execution, as far as the deployed graph or the inventory tells it. */
-export function layerRows({ policy, executed_as }: Trial, inventory: Layer[] | null): LayerRow[] {
+export function layerRows(
+  { policy, executed_as }: Trial,
+  inventory: Layer[] | null,
+  latency: Record<string, number> | null = null,
+): LayerRow[] {
   const known = new Map((inventory ?? []).map((layer) => [layer.name, layer]));
   const isRead = Object.keys(executed_as).length > 0;
   const asked = Object.keys(policy.layers);
@@ -40,6 +46,7 @@ export function layerRows({ policy, executed_as }: Trial, inventory: Layer[] | n
       executedAs: executed_as[name] ?? null,
       macsShare: layer && macs > 0 ? layer.macs / macs : null,
       parametersShare: layer && parameters > 0 ? layer.parameters / parameters : null,
+      latencyShare: latency?.[name] ?? null,
     };
   });
 }
