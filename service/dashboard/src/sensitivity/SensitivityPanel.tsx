@@ -60,11 +60,13 @@ function Bars({ job }: { job: string }) {
 
 function Bar({ value, most }: { value: number | null; most: number }) {
   if (value === null) return <td>–</td>;
+  // beside the largest these are nothing, and more of their digits would not help to compare
+  const negligible = Number((most / 1000).toPrecision(1));
   return (
     <td>
       <span className="share-bar">
         <span className="share-fill" style={{ width: `${(value / most) * 100}%` }} />
-        <span className="number">{significant(value)}</span>
+        <span className="number">{value < negligible ? `under ${negligible}` : significant(value)}</span>
       </span>
     </td>
   );
