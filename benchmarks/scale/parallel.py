@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.scale.jobs import room, spec_of
@@ -11,6 +12,7 @@ from benchmarks.table import Row
 from search.runners.crew import LocalCrew
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 WORKERS: Final = 8
@@ -25,9 +27,7 @@ def parallel(directory: Path, seeds: range, trials: int, sampler: str = "guided"
             found = [
                 place.run(
                     spec_of(trials, workers=workers, sampler=sampler, seed=seed),
-                    lambda idle, size=workers, seed=seed: LocalCrew(  # type: ignore[misc]
-                        lambda at, check: Sleeper(directory / f"bench{at}", check, seed=seed), size, idle
-                    ),
+                    partial(_crew, directory, workers, seed),
                 ).progress.hypervolume
                 for workers in (1, WORKERS)
             ]
@@ -40,3 +40,7 @@ def parallel(directory: Path, seeds: range, trials: int, sampler: str = "guided"
         f"{min(shares):.3f}x to {max(shares):.3f}x",
         mean >= SHARE,
     )
+
+
+def _crew(directory: Path, size: int, seed: int, idle: Callable[[], None]) -> LocalCrew:
+    return LocalCrew(lambda at, check: Sleeper(directory / f"bench{at}", check, seed=seed), size, idle)

@@ -11,30 +11,10 @@ from search.trial import TrialState
 from spaces import (
     STUDENT_AXIS,
     Bits,
-    Capabilities,
     InvalidSpec,
-    Kernel,
-    LayerInfo,
-    LayerInventory,
     Metric,
-    PruneGroup,
-    SearchSpace,
-    SpaceRequest,
-    Student,
 )
-
-INT8 = Capabilities((Kernel("*", 8, 8, "static", "int8"),), 8)
-
-
-def inventory(count):
-    layers = tuple(LayerInfo(f"layer{i}", "conv", (64, 64, 3, 3), 1000 * (i + 1), 100) for i in range(count))
-    groups = tuple(PruneGroup(layer.name, (layer.name,), 64) for layer in layers[:-1])
-    return LayerInventory(layers, groups)
-
-
-def space(count=6, students=True):
-    inventories = {None: inventory(count)} | ({Student(depth=0.5): inventory(count // 2)} if students else {})
-    return SearchSpace.build(SpaceRequest(), inventories, INT8)
+from tests.search.spaces import two_student_space as space
 
 
 def spec(sampler="tpe", trials=40, seed=0):
